@@ -1,0 +1,1 @@
+//! Which indexes are worth creating and dropping, and why.

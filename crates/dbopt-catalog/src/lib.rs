@@ -1,0 +1,1 @@
+//! Tables, columns, indexes, constraints and statistics as plain data.

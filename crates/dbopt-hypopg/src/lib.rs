@@ -1,0 +1,1 @@
+//! What-if questions answered by HypoPG on a live session.

@@ -1,0 +1,1 @@
+//! PostgreSQL sessions by libpq's conventions: settings, TLS, timeouts.

@@ -1,0 +1,1 @@
+//! EXPLAIN output to a typed plan tree, and findings on it.

@@ -1,0 +1,1 @@
+//! A neutral report document, printed as terminal text, Markdown or JSON.

@@ -1,0 +1,1 @@
+//! Split, tokenise, normalise, fingerprint and analyse PostgreSQL statements.

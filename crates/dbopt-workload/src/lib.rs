@@ -1,0 +1,1 @@
+//! Server logs and pg_stat_statements to a weighted workload.

@@ -1,0 +1,3 @@
+//! The dbopt command line.
+
+fn main() {}
