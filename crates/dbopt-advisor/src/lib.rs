@@ -1,1 +1,17 @@
 //! Which indexes are worth creating and dropping, and why.
+//!
+//! The advisor takes a catalogue and weighted queries, thinks of candidate indexes, asks a [`WhatIf`] engine what each
+//! query would cost with them, and searches for the set that saves most under a budget. It opens no session and knows
+//! no report format: engines are given to it, and its [`Advice`] is data.
+#![warn(missing_docs)]
+
+mod advice;
+mod query;
+mod whatif;
+
+pub use advice::{
+    Advice, Benefit, Confidence, CreateIndex, DropIndex, DropReason, MissingForeignKey, Totals, Unhelped,
+    UnhelpedReason, WriteCost,
+};
+pub use query::{Query, QueryId};
+pub use whatif::{Answer, Candidate, CandidateId, Configuration, Engine, Question, UsedIndex, WhatIf, WhatIfError};
