@@ -1,0 +1,65 @@
+//! A small shell process that outlives the test process and clears up after it.
+//!
+//! Destructors do not run when a process is killed or exits with a static cluster alive, and a server left behind by
+//! every such run fills a machine. The supervisor reads a pipe whose other end only the test process holds; end of
+//! file means that the process is gone, however it went. Then it stops the server and removes the folder.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use std::os::unix::process::CommandExt;
+
+use crate::account::Account;
+use crate::error::Error;
+
+/// Waits for end of file, then stops the server named by the pid file and removes the folder `$1`.
+///
+/// The pid file is watched beside the process, because a server whose parent has not waited for it stays a zombie.
+/// The removal is tried again, since a program cut off in the middle may still be writing there.
+const SCRIPT: &str = r#"
+trap '' INT TERM HUP
+while read -r _; do :; done
+if read -r pid <"$1/data/postmaster.pid"; then
+    kill -QUIT "$pid"
+    tries=0
+    while [ -e "$1/data/postmaster.pid" ] && kill -0 "$pid"; do
+        if [ "$tries" -eq 200 ]; then kill -KILL "$pid"; break; fi
+        tries=$((tries + 1))
+        sleep 0.05
+    done
+fi
+for _ in 1 2 3 4 5; do
+    rm -rf -- "$1" && break
+    sleep 1
+done
+"#;
+
+/// The running supervisor of one cluster folder; dropping it clears the folder up and waits for that.
+#[derive(Debug)]
+pub(crate) struct Supervisor {
+    child: Child,
+}
+
+impl Supervisor {
+    /// Starts watching over `folder`.
+    pub(crate) fn start(folder: &Path, account: Option<Account>) -> Result<Self, Error> {
+        let mut command = Command::new("sh");
+        command.arg("-c").arg(SCRIPT).arg("dbopt-testkit").arg(folder);
+        // Its own process group, so that Ctrl-C on the tests leaves it alive to do its work; no inherited output, so
+        // that nobody who reads the tests' output waits for it.
+        command.current_dir("/").process_group(0);
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        if let Some(account) = account {
+            account.apply(&mut command);
+        }
+        Ok(Self { child: command.spawn().map_err(Error::io("start sh"))? })
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        // A failure to wait has nobody to be told; the supervisor does its work either way.
+        let _ = self.child.wait();
+    }
+}
