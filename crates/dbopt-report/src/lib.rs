@@ -1,1 +1,24 @@
-//! A neutral report document, printed as terminal text, Markdown or JSON.
+//! A neutral document and its printers.
+//!
+//! Commands turn their results into a [`Document`] of headings, paragraphs, tables, code and findings; the printers
+//! turn it into terminal text or Markdown. The document knows no domain type, and the printers are the one place where
+//! outside text is made safe to show: control characters never reach a terminal, and Markdown is escaped.
+//!
+//! ```
+//! use dbopt_report::{Document, Table, terminal, markdown};
+//!
+//! let mut document = Document::default();
+//! document.heading(1, "Indexes");
+//! document.table(Table::new(["name", "size"]).right(1).row(["orders_pkey", "2 MB"]));
+//! assert!(terminal::print(&document, &terminal::Options { color: false, width: 80 }).contains("orders_pkey"));
+//! assert!(markdown::print(&document).starts_with("# Indexes"));
+//! ```
+#![warn(missing_docs)]
+
+mod document;
+pub mod markdown;
+pub mod number;
+mod safe;
+pub mod terminal;
+
+pub use document::{Block, Document, Run, Style, Table, Text};
