@@ -7,6 +7,8 @@
 
 mod advice;
 mod query;
+pub mod scope;
+pub mod walk;
 mod whatif;
 
 pub use advice::{
