@@ -8,6 +8,7 @@
 mod advice;
 mod query;
 pub mod scope;
+pub mod search;
 pub mod walk;
 mod whatif;
 

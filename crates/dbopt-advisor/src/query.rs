@@ -1,6 +1,6 @@
 //! The weighted statements that advice is for.
 
-use dbopt_sql::ir::Statement;
+use dbopt_sql::ir::{Predicate, Statement};
 
 /// Index of a query in the list that was given to the advisor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -17,6 +17,9 @@ pub struct Query {
     pub normalized: String,
     /// What the text asks of its tables.
     pub statement: Statement,
+    /// Those of its conditions whose literals are the same in every execution that was seen; a partial index may rely
+    /// on them.
+    pub constants: Vec<Predicate>,
     /// Executions in the workload.
     pub calls: f64,
     /// Milliseconds spent in them, when the workload says so.

@@ -227,6 +227,10 @@ impl<'a> Explorer<'a> {
             order.push(id);
             left.remove(&id);
         }
+        // A query at its floor was not asked about again; its plan is wanted all the same.
+        let all = (0..self.problem.weights.len()).map(QueryId).filter(|query| self.before[query.0].is_some());
+        let wanted = all.map(|query| (query, selection.set.clone())).collect();
+        self.answers(wanted).await;
         let known = self.known_outcome(order, selection);
         Outcome { gains, frontier, complete, ..known }
     }
@@ -236,7 +240,6 @@ impl<'a> Explorer<'a> {
         let after = self.before.iter().enumerate().map(|(at, before)| {
             let add = selection.set.intersection(&self.relevant[at]).copied().collect();
             let configuration = Configuration { add, hide: BTreeSet::new() };
-            // A query at its floor was not asked again: all that its plan needs is chosen, or nothing gains.
             let found = self.memo.find(QueryId(at), &configuration).cloned();
             found.or_else(|| before.as_ref().map(|answer| Answer { cost: selection.costs[at], ..answer.clone() }))
         });
