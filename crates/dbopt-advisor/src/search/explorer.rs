@@ -94,7 +94,8 @@ impl<'a> Explorer<'a> {
 
     /// The empty selection.
     pub(super) fn nothing(&self) -> Selection {
-        let costs: Vec<f64> = self.before.iter().map(|answer| answer.as_ref().map_or(0.0, |answer| answer.cost)).collect();
+        let costs: Vec<f64> =
+            self.before.iter().map(|answer| answer.as_ref().map_or(0.0, |answer| answer.cost)).collect();
         let reads = self.reads(&costs);
         Selection { set: BTreeSet::new(), costs, reads, upkeep: 0.0, bytes: 0.0 }
     }

@@ -8,7 +8,7 @@
 //!   takes the cheapest ([`memo`]);
 //! - the cost under all candidates together is a floor: a query that has reached it is not asked about again.
 //!
-//! Whoever drives it calls [`Search::next`] for questions and [`Search::answer`] with their answers, so that the same
+//! Whoever drives it calls [`Search::step`] for questions and [`Search::answer`] with their answers, so that the same
 //! search runs over an in-process model, a live session, or a test's script.
 
 mod explorer;
@@ -36,6 +36,12 @@ use crate::{
 
 pub use outcome::Outcome;
 
+/// Whether a plan of a query could use a candidate at all.
+pub type Relevance<'a> = Box<dyn Fn(QueryId, &Candidate) -> bool + 'a>;
+
+/// One index that does the work of two, when there is one.
+pub type Merge<'a> = Box<dyn Fn(&Candidate, &Candidate) -> Option<Candidate> + 'a>;
+
 /// What to search for.
 pub struct Problem<'a> {
     /// Executions of each query, in the order of their ids.
@@ -43,11 +49,11 @@ pub struct Problem<'a> {
     /// The candidates; merged ones are added to them while searching.
     pub candidates: Vec<Candidate>,
     /// Whether a plan of the query could use the candidate at all.
-    pub relevant: Box<dyn Fn(QueryId, &Candidate) -> bool + 'a>,
+    pub relevant: Relevance<'a>,
     /// What the candidate costs the writes of the workload, in the planner's units.
     pub upkeep: Box<dyn Fn(&Candidate) -> f64 + 'a>,
     /// One index that does the work of two, when there is one.
-    pub merge: Box<dyn Fn(&Candidate, &Candidate) -> Option<Candidate> + 'a>,
+    pub merge: Merge<'a>,
 }
 
 /// Limits of a search.
@@ -103,7 +109,7 @@ impl<'a> Search<'a> {
     }
 
     /// Goes on until answers are needed or the search is done. After `Ask`, [`Search::answer`] must come first.
-    pub fn next(&mut self) -> Step {
+    pub fn step(&mut self) -> Step {
         match self.task.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(outcome) => Step::Done(Box::new(outcome)),
             Poll::Pending => Step::Ask(self.mailbox.questions()),

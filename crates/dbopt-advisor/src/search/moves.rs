@@ -189,7 +189,8 @@ impl Explorer<'_> {
             }
             let mut better: Option<Selection> = None;
             for other in self.rivals(id) {
-                if current.set.contains(&other) || current.bytes - self.bytes(id) + self.bytes(other) > self.limits.budget
+                if current.set.contains(&other)
+                    || current.bytes - self.bytes(id) + self.bytes(other) > self.limits.budget
                 {
                     continue;
                 }

@@ -14,11 +14,14 @@ use crate::{
     whatif::{Answer, Candidate, CandidateId, Question, UsedIndex},
 };
 
+/// The indexes that a plan needs, and its cost.
+type Plan = (BTreeSet<usize>, f64);
+
 #[derive(Clone, Debug)]
 struct Script {
     weights: Vec<f64>,
     /// Per query: the cost without indexes, and plans with the indexes they need.
-    plans: Vec<(f64, Vec<(BTreeSet<usize>, f64)>)>,
+    plans: Vec<(f64, Vec<Plan>)>,
     bytes: Vec<f64>,
     upkeep: Vec<f64>,
 }
@@ -76,7 +79,7 @@ impl Script {
     fn solve(&self, limits: Limits) -> Outcome {
         let mut search = self.search(limits);
         loop {
-            match search.next() {
+            match search.step() {
                 Step::Ask(questions) => search.answer(self.answers(&questions)),
                 Step::Done(outcome) => return *outcome,
             }
@@ -96,9 +99,8 @@ fn script() -> impl Strategy<Value = Script> {
     (2..=8_usize, 1..=8_usize).prop_flat_map(|(indexes, queries)| {
         let needs = proptest::collection::btree_set(0..indexes, 1..=2.min(indexes));
         let plan = (needs, 0.01..1.2_f64);
-        let query = (10.0..1000.0_f64, proptest::collection::vec(plan, 0..5)).prop_map(|(base, plans)| {
-            (base, plans.into_iter().map(|(needs, share)| (needs, base * share)).collect())
-        });
+        let query = (10.0..1000.0_f64, proptest::collection::vec(plan, 0..5))
+            .prop_map(|(base, plans)| (base, plans.into_iter().map(|(needs, share)| (needs, base * share)).collect()));
         (
             proptest::collection::vec(1.0..50.0_f64, queries),
             proptest::collection::vec(query, queries),
@@ -144,7 +146,7 @@ proptest! {
         let budget = 0.5 * script.bytes.iter().sum::<f64>();
         let mut search = script.search(exact(budget));
         for _ in 0..after {
-            match search.next() {
+            match search.step() {
                 Step::Ask(questions) => search.answer(script.answers(&questions)),
                 Step::Done(_) => return Ok(()),
             }
@@ -186,11 +188,7 @@ fn small_gains_and_costly_writes_are_refused() {
     let needs = |at| BTreeSet::from([at]);
     let script = Script {
         weights: vec![100.0, 1.0, 10.0],
-        plans: vec![
-            (100.0, vec![(needs(0), 1.0)]),
-            (1.0, vec![(needs(1), 0.1)]),
-            (100.0, vec![(needs(2), 50.0)]),
-        ],
+        plans: vec![(100.0, vec![(needs(0), 1.0)]), (1.0, vec![(needs(1), 0.1)]), (100.0, vec![(needs(2), 50.0)])],
         bytes: vec![10.0; 3],
         upkeep: vec![10.0, 0.0, 600.0],
     };
