@@ -69,8 +69,8 @@ impl IndexKey {
     }
 }
 
-/// An index, existing or not yet.
-#[derive(Clone, Debug, PartialEq, Default)]
+/// An index, existing or not yet. The default is a valid B-tree without keys.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Index {
     /// Schema, the same as the table's.
     pub schema: String,
@@ -116,4 +116,63 @@ pub struct Index {
     pub parent: Option<(String, String)>,
     /// `CREATE INDEX` as `pg_get_indexdef` prints it; empty for one that is only thought of.
     pub definition: String,
+}
+
+impl Default for Index {
+    fn default() -> Self {
+        Self {
+            schema: String::new(),
+            name: String::new(),
+            method: Method::Btree,
+            keys: Vec::new(),
+            include: Vec::new(),
+            predicate: None,
+            unique: false,
+            nulls_not_distinct: false,
+            primary: false,
+            constraint: None,
+            valid: true,
+            ready: true,
+            identity: false,
+            pages: None,
+            rows: None,
+            scans: None,
+            last_scan: None,
+            fillfactor: None,
+            deduplicate: true,
+            expression_statistics: Vec::new(),
+            parent: None,
+            definition: String::new(),
+        }
+    }
+}
+
+impl Method {
+    /// The method of a name, as in `pg_am`.
+    #[must_use]
+    pub fn named(name: &str) -> Self {
+        match name {
+            "btree" => Self::Btree,
+            "hash" => Self::Hash,
+            "gin" => Self::Gin,
+            "gist" => Self::Gist,
+            "spgist" => Self::Spgist,
+            "brin" => Self::Brin,
+            other => Self::Other(other.to_owned()),
+        }
+    }
+
+    /// Its name, as in `pg_am`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Btree => "btree",
+            Self::Hash => "hash",
+            Self::Gin => "gin",
+            Self::Gist => "gist",
+            Self::Spgist => "spgist",
+            Self::Brin => "brin",
+            Self::Other(name) => name,
+        }
+    }
 }

@@ -25,8 +25,8 @@ pub enum Relkind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ColumnId(pub usize);
 
-/// A table.
-#[derive(Clone, Debug, PartialEq, Default)]
+/// A table. The default has no columns and a fillfactor of 100.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Table {
     /// Schema.
     pub schema: String,
@@ -158,7 +158,39 @@ pub enum ConstraintKind {
     Check(String),
 }
 
+impl Default for Table {
+    fn default() -> Self {
+        Self {
+            schema: String::new(),
+            name: String::new(),
+            kind: Relkind::Table,
+            pages: 0.0,
+            rows: None,
+            all_visible: 0.0,
+            toast_bytes: 0,
+            fillfactor: 100,
+            columns: Vec::new(),
+            indexes: Vec::new(),
+            constraints: Vec::new(),
+            extended: Vec::new(),
+            activity: None,
+            parent: None,
+            partition_key: None,
+            partition_bound: None,
+            definition: None,
+        }
+    }
+}
+
 impl Table {
+    /// Its foreign keys: the constraint, the referenced schema and table, and the referenced columns.
+    pub fn foreign_keys(&self) -> impl Iterator<Item = (&Constraint, &(String, String), &[String])> {
+        self.constraints.iter().filter_map(|constraint| match &constraint.kind {
+            ConstraintKind::Foreign { table, columns, .. } => Some((constraint, table, &**columns)),
+            _ => None,
+        })
+    }
+
     /// The column of a name.
     #[must_use]
     pub fn column(&self, name: &str) -> Option<ColumnId> {

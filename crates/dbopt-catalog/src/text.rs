@@ -1,0 +1,49 @@
+//! Small things about the text of SQL expressions.
+
+/// An expression without the parentheses that enclose all of it, however many pairs.
+pub(crate) fn without_parentheses(text: &str) -> &str {
+    let mut text = text.trim();
+    while let Some(inner) = text.strip_prefix('(').and_then(|rest| rest.strip_suffix(')'))
+        && closing(text) == Some(text.len() - 1)
+    {
+        text = inner.trim();
+    }
+    text
+}
+
+/// Offset of the parenthesis that closes the first one, quoted texts and names passed over.
+pub(crate) fn closing(text: &str) -> Option<usize> {
+    let mut depth = 0_usize;
+    let mut quote = None;
+    for (at, byte) in text.bytes().enumerate() {
+        match (quote, byte) {
+            // A doubled quote ends the text and starts it again.
+            (Some(open), byte) if byte == open => quote = None,
+            (Some(_), _) => {}
+            (None, b'\'' | b'"') => quote = Some(byte),
+            (None, b'(') => depth += 1,
+            (None, b')') => {
+                depth = depth.checked_sub(1)?;
+                if depth == 0 {
+                    return Some(at);
+                }
+            }
+            (None, _) => {}
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_enclosing_parentheses_go() {
+        assert_eq!(without_parentheses("((payload ->> 'k'::text))"), "payload ->> 'k'::text");
+        assert_eq!(without_parentheses("(a) || (b)"), "(a) || (b)");
+        assert_eq!(without_parentheses("(a || ')')"), "a || ')'");
+        assert_eq!(without_parentheses("lower(x)"), "lower(x)");
+        assert_eq!(without_parentheses("(')'"), "(')'");
+    }
+}
