@@ -9,6 +9,7 @@ mod advice;
 mod query;
 pub mod scope;
 pub mod search;
+pub mod size;
 pub mod walk;
 mod whatif;
 
