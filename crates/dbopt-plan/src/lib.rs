@@ -27,6 +27,10 @@
 
 mod tree;
 
+mod account;
+mod rules;
+mod summary;
+
 mod input;
 mod json;
 mod json_reader;
@@ -35,7 +39,10 @@ mod text;
 mod text_head;
 mod text_property;
 
+pub use account::{Account, Accounts, EstimateDirection, Misestimate};
 pub use input::{Format, fuzz_parse, parse, parse_json, parse_text};
+pub use rules::{Impact, PlanFinding, findings};
+pub use summary::{BlocksSummary, Detail, PlanSummary, TreeRow, TriggerSummary};
 pub use tree::condition::{Condition, ConditionKind};
 pub use tree::kind::NodeKind;
 pub use tree::node::{
