@@ -102,6 +102,7 @@ async fn make(args: &Args) -> Result<()> {
     write(&args.out.join("workload.sql"), files::statements(&calls).as_bytes())?;
     let statistics = files::pg_stat_statements(&admin).await?;
     write(&args.out.join("pg_stat_statements.csv"), statistics.as_bytes())?;
+    write(&args.out.join("shop.snapshot.json"), &files::snapshot(&shop_admin).await?)?;
     for (name, text) in files::plans(&shop_admin).await? {
         write(&args.out.join(name), text.as_bytes())?;
     }

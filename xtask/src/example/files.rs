@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
+use dbopt_catalog::{live, snapshot};
 
 use super::session::Session;
 use super::workload::Call;
@@ -21,6 +22,17 @@ pub(super) fn statements(calls: &[Call]) -> String {
         }
     }
     text
+}
+
+/// What `dbopt snapshot` writes of the shop's database.
+pub(super) async fn snapshot(admin: &Session) -> Result<Vec<u8>> {
+    let (catalog, findings) = live::read(admin.client(), &live::ReadOptions::default()).await?;
+    if let Some(finding) = findings.first() {
+        bail!("the catalogue cannot be read whole: {}", finding.message);
+    }
+    let mut bytes = Vec::new();
+    snapshot::write(&catalog, &mut bytes)?;
+    Ok(bytes)
 }
 
 /// What `\copy (SELECT * FROM pg_stat_statements ...) TO ... CSV HEADER` gives for the shop's database.

@@ -71,6 +71,11 @@ impl Session {
         rows.into_iter().next().and_then(|row| row.into_iter().next().flatten()).context("expected a value, got none")
     }
 
+    /// The driver's own client.
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// Disconnects in order, and waits until that is done.
     pub(crate) async fn close(self) {
         drop(self.client);
