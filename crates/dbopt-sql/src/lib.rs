@@ -5,7 +5,18 @@
 //! whoever has a catalogue resolves them.
 #![warn(missing_docs)]
 
+mod bind;
 pub mod ir;
+mod keyword;
+mod lexer;
 mod name;
+mod normal;
+mod quote;
+mod split;
 
+pub use bind::bind_parameters;
+pub use lexer::{Lexer, Token, TokenKind, lex};
 pub use name::{Name, TableName};
+pub use normal::{Fingerprint, ParseFingerprintError, fingerprint, fingerprint_and_normalize, normalize};
+pub use quote::{quote_ident, quote_literal};
+pub use split::{Skipped, Split, split};
