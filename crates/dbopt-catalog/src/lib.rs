@@ -6,18 +6,19 @@
 
 mod catalog;
 mod index;
+mod index_sql;
 #[cfg(feature = "live")]
 pub mod live;
 mod settings;
 pub mod snapshot;
 mod statistics;
 mod table;
-#[cfg(feature = "live")]
 mod text;
 mod types;
 
 pub use catalog::{Catalog, TableId};
 pub use index::{Index, IndexKey, KeyPart, Method};
+pub use index_sql::{Build, index_name};
 pub use settings::{Server, Settings};
 pub use statistics::{ColumnStatistics, CommonValue, Datum, ExtendedStatistics, Quality};
 pub use table::{Activity, Column, ColumnId, Constraint, ConstraintKind, Relkind, Table, TypeName};

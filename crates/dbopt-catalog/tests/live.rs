@@ -4,7 +4,7 @@ mod common;
 
 use common::{read, rich_schema, with_client};
 use dbopt_catalog::{
-    Catalog, ConstraintKind, Datum, IndexKey, KeyPart, Method, Quality, Relkind, Table, live, snapshot,
+    Build, Catalog, ConstraintKind, Datum, Index, IndexKey, KeyPart, Method, Quality, Relkind, Table, live, snapshot,
 };
 use dbopt_testkit::{Cluster, Database};
 
@@ -294,4 +294,46 @@ fn tables_without_statistics_are_named() {
     assert_eq!(table(&catalog, "public", "t").rows, None);
     assert_eq!(catalog.quality, Quality::Defaults);
     assert_eq!(findings[0].to_string(), "1 table was never analysed: `public.t`");
+}
+
+#[test]
+fn the_server_takes_made_statements_and_prints_the_same_index() {
+    let database = rich_schema();
+    let (catalog, _) = read(&database.conn_string());
+    for table in catalog.tables.iter().filter(|table| table.kind == Relkind::Table) {
+        for index in table.indexes.iter().filter(|index| index.method != Method::Gist && index.parent.is_none()) {
+            let copy = Index { name: format!("{} copy", index.name), ..index.clone() };
+            database.execute(&format!(
+                "SET search_path = ''; {}",
+                copy.create_sql(table, Build::Plain).replace(" gin_trgm_ops", " public.gin_trgm_ops")
+            ));
+        }
+    }
+    let (again, _) = read(&database.conn_string());
+    let mut compared = 0;
+    for table in &catalog.tables {
+        let made = table_of(&again, table);
+        for index in &table.indexes {
+            let copied = format!("{} copy", index.name);
+            let Some(copy) = made.indexes.iter().find(|other| other.name == copied) else { continue };
+            let part = |index: &Index| {
+                (
+                    index.keys.clone(),
+                    index.include.clone(),
+                    index.predicate.clone(),
+                    index.method.clone(),
+                    index.unique,
+                    index.fillfactor,
+                    index.deduplicate,
+                )
+            };
+            assert_eq!(part(copy), part(index), "{}", index.name);
+            compared += 1;
+        }
+    }
+    assert!(compared > 12, "only {compared} indexes were compared");
+}
+
+fn table_of<'a>(catalog: &'a Catalog, like: &Table) -> &'a Table {
+    table(catalog, &like.schema, &like.name)
 }
