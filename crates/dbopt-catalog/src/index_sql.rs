@@ -152,7 +152,8 @@ fn object_name(one: &str, two: &str, label: &str) -> String {
 
 /// The beginning of a text, of so many bytes at most and whole characters.
 fn cut(text: &str, bytes: usize) -> &str {
-    &text[..text.floor_char_boundary(bytes)]
+    let end = (0..=bytes.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or(0)]
 }
 
 /// Whether an expression is a function call and nothing else, and so stands in an index definition without
