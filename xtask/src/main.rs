@@ -1,19 +1,41 @@
-//! Development tasks, run as `cargo xtask NAME`.
+//! Development tasks, run as `cargo xtask NAME`. A task is one module with one function, and one line below.
+
+use std::process::ExitCode;
 
 use clap::Parser;
 
+mod ci;
+mod deps;
 mod example;
+mod metadata;
+mod npm_server;
+mod setup;
+mod shell;
+mod test;
 
 /// Development tasks of dbopt.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 enum Task {
+    /// Find or install what the tests need
+    Setup,
+    /// Set up and run all tests
+    Test(test::Args),
+    /// Check everything that must hold before a change lands
+    Ci,
+    /// Check that the arrows between crates point down
+    Deps,
     /// Make the files of examples/shop again, from a server that really runs the workload
     Example(example::Args),
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<ExitCode> {
     match Task::parse() {
-        Task::Example(args) => example::run(&args),
+        Task::Setup => setup::setup()?,
+        Task::Test(args) => return test::test(&args),
+        Task::Ci => return ci::ci(),
+        Task::Deps => deps::deps()?,
+        Task::Example(args) => example::run(&args)?,
     }
+    Ok(ExitCode::SUCCESS)
 }

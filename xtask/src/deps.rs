@@ -1,0 +1,113 @@
+//! `cargo xtask deps`: arrows between crates point down only.
+
+use anyhow::bail;
+
+use crate::metadata::Metadata;
+use crate::shell::{capture, cargo, say};
+
+/// The floors of docs/architecture.md. A crate may use crates of lower floors. `dbopt-finding` is the ground under
+/// them all, because whatever reads outside text reports with it.
+const FLOORS: &[(&str, i8)] = &[
+    ("dbopt-finding", -1),
+    ("dbopt-sql", 0),
+    ("dbopt-pg", 0),
+    ("dbopt-crypto", 0),
+    ("dbopt-policy", 1),
+    ("dbopt-plan", 1),
+    ("dbopt-catalog", 1),
+    ("dbopt-audit", 1),
+    ("dbopt-report", 1),
+    ("dbopt-workload", 2),
+    ("dbopt-ratelimit", 2),
+    ("dbopt-auth", 2),
+    ("dbopt-run", 2),
+    ("dbopt-cache", 2),
+    ("dbopt-advisor", 3),
+    ("dbopt-maintain", 3),
+    ("dbopt-gdpr", 3),
+    ("dbopt-hypopg", 4),
+    ("dbopt-server", 4),
+    ("dbopt", 5),
+];
+
+/// Crates for development, which no product may need.
+const DEVELOPMENT: &[&str] = &["dbopt-testkit", "xtask"];
+
+/// Crates that only compute, and so have no use for a runtime.
+const WITHOUT_RUNTIME: &[&str] = &["dbopt-sql", "dbopt-plan", "dbopt-advisor", "dbopt-workload"];
+
+/// Checks the arrows and fails with all that point the wrong way.
+pub(crate) fn deps() -> anyhow::Result<()> {
+    let mut faults = upward_arrows(&Metadata::load()?);
+    for name in WITHOUT_RUNTIME {
+        let tree = capture(cargo().args(["tree", "--package", name, "--edges", "normal", "--prefix", "none"]))?;
+        if tree.lines().any(|line| line.starts_with("tokio ")) {
+            faults.push(format!("`{name}` needs tokio, though it only computes"));
+        }
+    }
+    if !faults.is_empty() {
+        bail!("{}", faults.join("\n"));
+    }
+    say("all arrows point down");
+    Ok(())
+}
+
+fn upward_arrows(metadata: &Metadata) -> Vec<String> {
+    let floor = |name: &str| FLOORS.iter().find(|(known, _)| *known == name).map(|(_, floor)| *floor);
+    let mut faults = Vec::new();
+    for package in metadata.packages.iter().filter(|package| !DEVELOPMENT.contains(&package.name.as_str())) {
+        let Some(own) = floor(&package.name) else {
+            faults.push(format!("`{}` has no floor; see docs/architecture.md and xtask/src/deps.rs", package.name));
+            continue;
+        };
+        for dependency in package.dependencies.iter().filter(|dependency| !dependency.is_dev) {
+            let name = &dependency.name;
+            if DEVELOPMENT.contains(&name.as_str()) {
+                faults.push(format!("`{}` needs `{name}` outside of tests", package.name));
+            }
+            if floor(name).is_some_and(|other| other >= own) {
+                faults.push(format!("`{}` is not above `{name}`, which it uses", package.name));
+            }
+        }
+    }
+    faults
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metadata::{Dependency, Package};
+
+    #[test]
+    fn arrows_of_the_workspace_point_down() {
+        deps().expect("the workspace keeps to its floors");
+    }
+
+    #[test]
+    fn wrong_arrows_are_found() {
+        let package = |name: &str, dependencies: &[(&str, bool)]| Package {
+            name: name.to_owned(),
+            dependencies: dependencies
+                .iter()
+                .map(|(name, is_dev)| Dependency { name: (*name).to_owned(), is_dev: *is_dev })
+                .collect(),
+        };
+        let metadata = Metadata {
+            target_folder: "target".into(),
+            packages: vec![
+                package("dbopt-plan", &[("dbopt-sql", false), ("dbopt-workload", true), ("serde", false)]),
+                package("dbopt-sql", &[("dbopt-pg", false), ("dbopt-testkit", false)]),
+                package("dbopt-new", &[]),
+                package("xtask", &[("dbopt", false)]),
+            ],
+        };
+        assert_eq!(
+            upward_arrows(&metadata),
+            [
+                "`dbopt-sql` is not above `dbopt-pg`, which it uses",
+                "`dbopt-sql` needs `dbopt-testkit` outside of tests",
+                "`dbopt-new` has no floor; see docs/architecture.md and xtask/src/deps.rs",
+            ]
+        );
+    }
+}
