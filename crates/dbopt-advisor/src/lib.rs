@@ -6,6 +6,9 @@
 #![warn(missing_docs)]
 
 mod advice;
+mod candidates;
+pub mod cover;
+pub mod expression;
 mod query;
 pub mod scope;
 pub mod search;

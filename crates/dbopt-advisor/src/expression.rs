@@ -1,0 +1,335 @@
+//! Expressions as index keys: what may be one, how it is written, and when two are the same.
+//!
+//! An index expression must be immutable (<https://www.postgresql.org/docs/current/xfunc-volatility.html>). The
+//! catalogue does not list functions, so only well-known ones pass; `date_trunc` over `timestamptz` and the like
+//! depend on the session's time zone and do not.
+
+use dbopt_catalog::{Catalog, Column};
+use dbopt_sql::ir::{BlockId, Expr, Literal};
+
+use crate::scope::{Resolved, Scope};
+
+/// The text of an expression as the key of an index, with the one relation that it is over. `None` when it reads no
+/// column, columns of several relations, or may not be immutable.
+#[must_use]
+pub fn index_expression(scope: &Scope<'_>, block: BlockId, expr: &Expr) -> Option<(Resolved, String)> {
+    let mut site = None;
+    let written = write(scope, block, expr, &mut site, 0)?;
+    Some((site?, written.text))
+}
+
+/// A form in which an expression of a statement and one that `pg_get_indexdef` prints are equal when they mean the
+/// same: without spaces and parentheses, casts between string types and the case of words.
+#[must_use]
+pub fn canonical(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut quote = None;
+    for character in text.chars() {
+        match quote {
+            Some(mark) => {
+                out.push(character);
+                if character == mark {
+                    quote = None;
+                }
+            }
+            None if character == '\'' || character == '"' => {
+                quote = Some(character);
+                out.push(character);
+            }
+            None if character.is_whitespace() || character == '(' || character == ')' => {}
+            None => out.extend(character.to_lowercase()),
+        }
+    }
+    for cast in ["::text", "::charactervarying", "::bpchar"] {
+        out = out.replace(cast, "");
+    }
+    out
+}
+
+/// An expression's text and what is known of its type.
+struct Written {
+    text: String,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Text,
+    Number,
+    /// A date, or a timestamp without time zone.
+    Local,
+    Json,
+    Other,
+}
+
+/// Deeper expressions are not worth an index, and the walk stays bounded.
+const DEEPEST: usize = 16;
+
+fn write(scope: &Scope<'_>, block: BlockId, expr: &Expr, site: &mut Option<Resolved>, depth: usize) -> Option<Written> {
+    if depth > DEEPEST {
+        return None;
+    }
+    match expr {
+        Expr::Column(column) => {
+            let found = scope.resolve(block, column)?;
+            let same = |known: &Resolved| (known.block, known.relation) == (found.block, found.relation);
+            if !site.as_ref().is_none_or(same) {
+                return None;
+            }
+            *site = Some(found);
+            let column = column_of(scope.catalog(), &found);
+            Some(Written { text: quote_name(&column.name), kind: kind(&column.kind.name, column.kind.category) })
+        }
+        Expr::Literal(literal) => match literal {
+            Literal::Number(text) => Some(Written { text: text.clone(), kind: Kind::Number }),
+            Literal::String(text) => Some(Written { text: quote_literal(text), kind: Kind::Text }),
+            Literal::Null | Literal::Bool(_) | Literal::Unknown => None,
+        },
+        Expr::Function { name, args, .. } => {
+            let args: Vec<Written> =
+                args.iter().map(|arg| write(scope, block, arg, site, depth + 1)).collect::<Option<_>>()?;
+            let kind = function(name.as_str(), &args)?;
+            let args: Vec<String> = args.into_iter().map(|arg| arg.text).collect();
+            Some(Written { text: format!("{}({})", name.as_str(), args.join(", ")), kind })
+        }
+        Expr::Cast { expr, to } => {
+            let inner = write(scope, block, expr, site, depth + 1)?;
+            let to_kind = cast(inner.kind, to)?;
+            Some(Written { text: format!("({})::{to}", inner.text), kind: to_kind })
+        }
+        Expr::Binary { left, op, right, .. } => {
+            let left = write(scope, block, left, site, depth + 1)?;
+            let right = write(scope, block, right, site, depth + 1)?;
+            let kind = operator(op, &left, &right)?;
+            let wrap = |written: &Written| {
+                if written.text.contains(' ') && !written.text.starts_with(['(', '\'']) {
+                    format!("({})", written.text)
+                } else {
+                    written.text.clone()
+                }
+            };
+            Some(Written { text: format!("{} {op} {}", wrap(&left), wrap(&right)), kind })
+        }
+        Expr::Param(_) | Expr::Subquery(_) | Expr::Other { .. } => None,
+    }
+}
+
+/// The result of a function that is known to be immutable for these arguments.
+fn function(name: &str, args: &[Written]) -> Option<Kind> {
+    let first = args.first()?;
+    match name {
+        "lower" | "upper" | "initcap" | "btrim" | "trim" | "ltrim" | "rtrim" | "md5" | "reverse" | "replace"
+        | "substring" | "substr" | "left" | "right" | "translate" | "regexp_replace" | "split_part" | "lpad"
+        | "rpad"
+            if first.kind == Kind::Text =>
+        {
+            Some(Kind::Text)
+        }
+        "length" | "char_length" | "character_length" | "octet_length" | "strpos" | "position"
+            if first.kind == Kind::Text =>
+        {
+            Some(Kind::Number)
+        }
+        "abs" | "ceil" | "ceiling" | "floor" | "round" | "sign" | "trunc" | "mod" if first.kind == Kind::Number => {
+            Some(Kind::Number)
+        }
+        "date_trunc" if args.len() == 2 && args[1].kind == Kind::Local => Some(Kind::Local),
+        "date_part" | "extract" if args.len() == 2 && args[1].kind == Kind::Local => Some(Kind::Number),
+        "date" if first.kind == Kind::Local => Some(Kind::Local),
+        "coalesce" | "greatest" | "least" => Some(first.kind),
+        "jsonb_extract_path_text" | "json_extract_path_text" if first.kind == Kind::Json => Some(Kind::Text),
+        // With the configuration given; without it the session's setting decides.
+        "to_tsvector" if args.len() == 2 && first.text.starts_with('\'') => Some(Kind::Other),
+        _ => None,
+    }
+}
+
+/// The result of a cast that does not depend on settings.
+fn cast(from: Kind, to: &str) -> Option<Kind> {
+    let base = to.split('(').next().unwrap_or(to).trim();
+    match (from, base) {
+        (Kind::Text | Kind::Number, "text" | "varchar" | "character varying") => Some(Kind::Text),
+        (
+            Kind::Text | Kind::Number,
+            "int" | "integer" | "int4" | "bigint" | "int8" | "smallint" | "int2" | "numeric" | "decimal",
+        ) => Some(Kind::Number),
+        (Kind::Text, "uuid") => Some(Kind::Other),
+        (Kind::Local, "date" | "timestamp" | "timestamp without time zone") => Some(Kind::Local),
+        _ => None,
+    }
+}
+
+/// The result of an operator that is immutable for these operands.
+fn operator(op: &str, left: &Written, right: &Written) -> Option<Kind> {
+    match op {
+        "->" | "#>" if left.kind == Kind::Json => Some(Kind::Json),
+        "->>" | "#>>" if left.kind == Kind::Json => Some(Kind::Text),
+        "||" if left.kind == Kind::Text && right.kind == Kind::Text => Some(Kind::Text),
+        "+" | "-" | "*" | "/" | "%" if left.kind == Kind::Number && right.kind == Kind::Number => Some(Kind::Number),
+        _ => None,
+    }
+}
+
+fn kind(name: &str, category: char) -> Kind {
+    match name {
+        "json" | "jsonb" => Kind::Json,
+        "date" | "timestamp without time zone" => Kind::Local,
+        _ if category == 'N' => Kind::Number,
+        _ if category == 'S' => Kind::Text,
+        _ => Kind::Other,
+    }
+}
+
+fn column_of<'a>(catalog: &'a Catalog, found: &Resolved) -> &'a Column {
+    &catalog.table(found.table).columns[found.column.0]
+}
+
+/// An identifier as `quote_identifier` writes it, reserved words aside: a table has few columns of such names, and
+/// quoting them all is harmless.
+#[must_use]
+pub fn quote_name(name: &str) -> String {
+    let plain = name.starts_with(|first: char| first.is_ascii_lowercase() || first == '_')
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        && !RESERVED.contains(&name);
+    if plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
+}
+
+/// A string literal; a backslash needs the `E` form, whatever `standard_conforming_strings` says.
+#[must_use]
+pub fn quote_literal(text: &str) -> String {
+    let quoted = text.replace('\'', "''");
+    if quoted.contains('\\') { format!("E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
+}
+
+/// Words that cannot be column names without quotes (SQL key words appendix, "reserved" and "reserved (can be function
+/// or type)").
+const RESERVED: &[&str] = &[
+    "all",
+    "analyse",
+    "analyze",
+    "and",
+    "any",
+    "array",
+    "as",
+    "asc",
+    "asymmetric",
+    "authorization",
+    "binary",
+    "both",
+    "case",
+    "cast",
+    "check",
+    "collate",
+    "collation",
+    "column",
+    "concurrently",
+    "constraint",
+    "create",
+    "cross",
+    "current_catalog",
+    "current_date",
+    "current_role",
+    "current_schema",
+    "current_time",
+    "current_timestamp",
+    "current_user",
+    "default",
+    "deferrable",
+    "desc",
+    "distinct",
+    "do",
+    "else",
+    "end",
+    "except",
+    "false",
+    "fetch",
+    "for",
+    "foreign",
+    "freeze",
+    "from",
+    "full",
+    "grant",
+    "group",
+    "having",
+    "ilike",
+    "in",
+    "initially",
+    "inner",
+    "intersect",
+    "into",
+    "is",
+    "isnull",
+    "join",
+    "lateral",
+    "leading",
+    "left",
+    "like",
+    "limit",
+    "localtime",
+    "localtimestamp",
+    "natural",
+    "not",
+    "notnull",
+    "null",
+    "offset",
+    "on",
+    "only",
+    "or",
+    "order",
+    "outer",
+    "overlaps",
+    "placing",
+    "primary",
+    "references",
+    "returning",
+    "right",
+    "select",
+    "session_user",
+    "similar",
+    "some",
+    "symmetric",
+    "system_user",
+    "table",
+    "tablesample",
+    "then",
+    "to",
+    "trailing",
+    "true",
+    "union",
+    "unique",
+    "user",
+    "using",
+    "variadic",
+    "verbose",
+    "when",
+    "where",
+    "window",
+    "with",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_server_prints_equals_what_is_written() {
+        for (printed, written) in [
+            ("lower((email)::text)", "lower(email)"),
+            ("(payload ->> 'Key'::text)", "payload ->> 'Key'"),
+            ("date_trunc('day'::text, created_at)", "date_trunc('day', created_at)"),
+        ] {
+            assert_eq!(canonical(printed), canonical(written));
+        }
+        assert_ne!(canonical("payload ->> 'a'"), canonical("payload ->> 'A'"));
+    }
+
+    #[test]
+    fn names_and_literals_are_quoted_where_they_must() {
+        assert_eq!(quote_name("created_at"), "created_at");
+        assert_eq!(quote_name("Name"), "\"Name\"");
+        assert_eq!(quote_name("order"), "\"order\"");
+        assert_eq!(quote_name("a\"b"), "\"a\"\"b\"");
+        assert_eq!(quote_literal("it's"), "'it''s'");
+        assert_eq!(quote_literal(r"a\b"), r"E'a\\b'");
+    }
+}
