@@ -9,12 +9,15 @@ mod advice;
 mod candidates;
 pub mod cover;
 pub mod expression;
+pub mod hygiene;
+pub mod naming;
 mod query;
 pub mod scope;
 pub mod search;
 pub mod size;
 pub mod walk;
 mod whatif;
+pub mod write_cost;
 
 pub use advice::{
     Advice, Benefit, Confidence, CreateIndex, DropIndex, DropReason, MissingForeignKey, Totals, Unhelped,
