@@ -19,6 +19,8 @@ pub struct Advice {
     pub totals: Totals,
     /// Storage against workload cost after each further index in the order of `create`: (bytes, cost).
     pub frontier: Vec<(f64, f64)>,
+    /// Whether the search was stopped before its end: this is then the best answer so far.
+    pub interrupted: bool,
 }
 
 /// An index to create.
@@ -188,6 +190,8 @@ pub struct Totals {
     pub drop_bytes: f64,
     /// Candidates that were thought of.
     pub candidates: usize,
-    /// Questions that the engine answered.
+    /// Questions that the in-process model was asked.
     pub questions: usize,
+    /// Questions that the live engine was asked, each one EXPLAIN; 0 offline.
+    pub explains: usize,
 }

@@ -5,7 +5,10 @@
 //! depend on the session's time zone and do not.
 
 use dbopt_catalog::{Catalog, Column};
-use dbopt_sql::ir::{BlockId, Expr, Literal};
+use dbopt_sql::{
+    ir::{BlockId, Expr, Literal},
+    quote_ident, quote_literal,
+};
 
 use crate::scope::{Resolved, Scope};
 
@@ -78,7 +81,10 @@ fn write(scope: &Scope<'_>, block: BlockId, expr: &Expr, site: &mut Option<Resol
             }
             *site = Some(found);
             let column = column_of(scope.catalog(), &found);
-            Some(Written { text: quote_name(&column.name), kind: kind(&column.kind.name, column.kind.category) })
+            Some(Written {
+                text: quote_ident(&column.name).into_owned(),
+                kind: kind(&column.kind.name, column.kind.category),
+            })
         }
         Expr::Literal(literal) => match literal {
             Literal::Number(text) => Some(Written { text: text.clone(), kind: Kind::Number }),
@@ -184,129 +190,6 @@ fn column_of<'a>(catalog: &'a Catalog, found: &Resolved) -> &'a Column {
     &catalog.table(found.table).columns[found.column.0]
 }
 
-/// An identifier as `quote_identifier` writes it, reserved words aside: a table has few columns of such names, and
-/// quoting them all is harmless.
-#[must_use]
-pub fn quote_name(name: &str) -> String {
-    let plain = name.starts_with(|first: char| first.is_ascii_lowercase() || first == '_')
-        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-        && !RESERVED.contains(&name);
-    if plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
-}
-
-/// A string literal; a backslash needs the `E` form, whatever `standard_conforming_strings` says.
-#[must_use]
-pub fn quote_literal(text: &str) -> String {
-    let quoted = text.replace('\'', "''");
-    if quoted.contains('\\') { format!("E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
-}
-
-/// Words that cannot be column names without quotes (SQL key words appendix, "reserved" and "reserved (can be function
-/// or type)").
-const RESERVED: &[&str] = &[
-    "all",
-    "analyse",
-    "analyze",
-    "and",
-    "any",
-    "array",
-    "as",
-    "asc",
-    "asymmetric",
-    "authorization",
-    "binary",
-    "both",
-    "case",
-    "cast",
-    "check",
-    "collate",
-    "collation",
-    "column",
-    "concurrently",
-    "constraint",
-    "create",
-    "cross",
-    "current_catalog",
-    "current_date",
-    "current_role",
-    "current_schema",
-    "current_time",
-    "current_timestamp",
-    "current_user",
-    "default",
-    "deferrable",
-    "desc",
-    "distinct",
-    "do",
-    "else",
-    "end",
-    "except",
-    "false",
-    "fetch",
-    "for",
-    "foreign",
-    "freeze",
-    "from",
-    "full",
-    "grant",
-    "group",
-    "having",
-    "ilike",
-    "in",
-    "initially",
-    "inner",
-    "intersect",
-    "into",
-    "is",
-    "isnull",
-    "join",
-    "lateral",
-    "leading",
-    "left",
-    "like",
-    "limit",
-    "localtime",
-    "localtimestamp",
-    "natural",
-    "not",
-    "notnull",
-    "null",
-    "offset",
-    "on",
-    "only",
-    "or",
-    "order",
-    "outer",
-    "overlaps",
-    "placing",
-    "primary",
-    "references",
-    "returning",
-    "right",
-    "select",
-    "session_user",
-    "similar",
-    "some",
-    "symmetric",
-    "system_user",
-    "table",
-    "tablesample",
-    "then",
-    "to",
-    "trailing",
-    "true",
-    "union",
-    "unique",
-    "user",
-    "using",
-    "variadic",
-    "verbose",
-    "when",
-    "where",
-    "window",
-    "with",
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -321,15 +204,5 @@ mod tests {
             assert_eq!(canonical(printed), canonical(written));
         }
         assert_ne!(canonical("payload ->> 'a'"), canonical("payload ->> 'A'"));
-    }
-
-    #[test]
-    fn names_and_literals_are_quoted_where_they_must() {
-        assert_eq!(quote_name("created_at"), "created_at");
-        assert_eq!(quote_name("Name"), "\"Name\"");
-        assert_eq!(quote_name("order"), "\"order\"");
-        assert_eq!(quote_name("a\"b"), "\"a\"\"b\"");
-        assert_eq!(quote_literal("it's"), "'it''s'");
-        assert_eq!(quote_literal(r"a\b"), r"E'a\\b'");
     }
 }

@@ -6,6 +6,7 @@
 #![warn(missing_docs)]
 
 mod advice;
+mod advise;
 mod candidates;
 pub mod cover;
 pub mod expression;
@@ -23,5 +24,6 @@ pub use advice::{
     Advice, Benefit, Confidence, CreateIndex, DropIndex, DropReason, MissingForeignKey, Totals, Unhelped,
     UnhelpedReason, WriteCost,
 };
+pub use advise::{AdviseOptions, Budget, advise};
 pub use query::{Query, QueryId};
 pub use whatif::{Answer, Candidate, CandidateId, Configuration, Engine, Question, UsedIndex, WhatIf, WhatIfError};

@@ -3,12 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dbopt_catalog::{Catalog, ColumnId, Datum, Relkind};
-use dbopt_sql::ir::{Block, BlockId, ColumnRef, CompareOp, Distinct, Expr, Literal, Output, Predicate, StatementKind};
+use dbopt_sql::{
+    ir::{Block, BlockId, ColumnRef, CompareOp, Distinct, Expr, Literal, Output, Predicate, StatementKind},
+    quote_ident, quote_literal,
+};
 
 use super::access::{Access, Constant, Key, Obstacle, Ordered, Searched, unique};
 use super::types::is_relabelling;
 use crate::{
-    expression::{index_expression, quote_literal, quote_name},
+    expression::index_expression,
     query::{Query, QueryId},
     scope::{Base, Resolved, Scope, Site, Source},
     walk,
@@ -297,7 +300,7 @@ impl<'a> Collector<'a> {
             return;
         };
         let column_data = &self.catalog.table(table).columns[column.0];
-        let name = quote_name(&column_data.name);
+        let name = quote_ident(&column_data.name).into_owned();
         let text = match condition {
             "= true" => name,
             "= false" => format!("NOT {name}"),

@@ -16,6 +16,7 @@ const LARGEST_SHARE: f64 = 0.3;
 pub(crate) fn indexes(context: &Context<'_>, access: &Access, lists: &[Parts]) -> Vec<Index> {
     const MOST_CONDITIONS: usize = 2;
     const MOST_LISTS: usize = 6;
+    let rows = crate::size::table_rows(context.catalog.table(access.table));
     let mut indexes: Vec<Index> = Vec::new();
     let selective =
         access.constants.iter().filter(|constant| constant.share.is_some_and(|share| share <= LARGEST_SHARE));

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, rc::Rc};
 use super::{Limits, Problem, mailbox::Mailbox, memo::Memo, outcome::Outcome, selection::Selection};
 use crate::{
     query::QueryId,
-    whatif::{Answer, Candidate, CandidateId, Configuration, Question},
+    whatif::{Answer, Candidate, CandidateId, Configuration, Question, UsedIndex},
 };
 
 /// Size exponents of the greedy runs: 0 looks at the gain alone, 1 at the gain per byte.
@@ -233,7 +233,32 @@ impl<'a> Explorer<'a> {
         let wanted = all.map(|query| (query, selection.set.clone())).collect();
         self.answers(wanted).await;
         let known = self.known_outcome(order, selection);
-        Outcome { gains, frontier, complete, ..known }
+        Outcome { gains, frontier, complete, promising: self.promising(), ..known }
+    }
+
+    /// For each query the best few candidates alone, and what its best plan uses.
+    fn promising(&self) -> BTreeSet<CandidateId> {
+        const MOST: usize = 3;
+        let mut promising = BTreeSet::new();
+        for (at, before) in self.before.iter().enumerate() {
+            let Some(before) = before else { continue };
+            let alone = self.relevant[at].iter().filter_map(|id| {
+                let configuration = Configuration { add: BTreeSet::from([*id]), hide: BTreeSet::new() };
+                let answer = self.memo.find(QueryId(at), &configuration)?;
+                (answer.cost < before.cost * (1.0 - self.limits.query_gain)).then_some((answer.cost, *id))
+            });
+            let mut alone: Vec<(f64, CandidateId)> = alone.collect();
+            alone.sort_by(|a, b| {
+                a.0.total_cmp(&b.0).then(self.bytes(a.1).total_cmp(&self.bytes(b.1))).then(a.1.cmp(&b.1))
+            });
+            promising.extend(alone.into_iter().take(MOST).map(|(_, id)| id));
+            let used = self.floor[at].iter().flat_map(|floor| &floor.used);
+            promising.extend(used.filter_map(|used| match used {
+                UsedIndex::Candidate(id) => Some(*id),
+                UsedIndex::Existing(..) => None,
+            }));
+        }
+        promising
     }
 
     /// What can be said of a selection without asking.
@@ -251,6 +276,7 @@ impl<'a> Explorer<'a> {
             chosen,
             before: self.before.clone(),
             floor: self.floor.clone(),
+            promising: BTreeSet::new(),
             questions: self.mailbox.asked(),
             complete: false,
         }

@@ -1,5 +1,7 @@
 //! What a search found.
 
+use std::collections::BTreeSet;
+
 use crate::whatif::{Answer, CandidateId};
 
 /// The chosen indexes and what they do. Lists over queries are in the order of query ids.
@@ -17,6 +19,8 @@ pub struct Outcome {
     pub after: Vec<Option<Answer>>,
     /// Each query with all candidates: no choice makes it cheaper.
     pub floor: Vec<Option<Answer>>,
+    /// The candidates that did best for some query, alone or together with others.
+    pub promising: BTreeSet<CandidateId>,
     /// Questions asked.
     pub questions: usize,
     /// Whether the search came to its end.
@@ -33,6 +37,7 @@ impl Outcome {
             before: vec![None; queries],
             after: vec![None; queries],
             floor: vec![None; queries],
+            promising: BTreeSet::new(),
             questions: 0,
             complete: false,
         }
