@@ -11,7 +11,7 @@ mod candidates;
 pub mod cover;
 pub mod expression;
 pub mod hygiene;
-pub mod naming;
+mod naming;
 mod query;
 pub mod scope;
 pub mod search;

@@ -67,7 +67,7 @@ impl Findings<'_> {
         Advice { create, drop, foreign_keys, unhelped, totals, frontier, interrupted: self.run.interrupted }
     }
 
-    fn create(&self, position: usize, id: CandidateId, names: &mut Names) -> CreateIndex {
+    fn create(&self, position: usize, id: CandidateId, names: &mut Names<'_>) -> CreateIndex {
         let candidate = &self.run.candidates[id.0];
         let table = self.catalog.table(candidate.table);
         let mut index = candidate.index.clone();

@@ -64,7 +64,6 @@ pub(crate) enum Obstacle {
 pub(crate) struct Access {
     pub(crate) query: QueryId,
     pub(crate) table: TableId,
-    pub(crate) site: Site,
     /// `key = constant`, `IS NULL`, a boolean by itself.
     pub(crate) equal: Vec<Key>,
     /// `key IN (constants)`: as good to look up, but the rows come out in no order.
@@ -96,11 +95,10 @@ pub(crate) struct Access {
 }
 
 impl Access {
-    pub(crate) fn new(query: QueryId, table: TableId, site: Site) -> Self {
+    pub(crate) fn new(query: QueryId, table: TableId) -> Self {
         Self {
             query,
             table,
-            site,
             equal: Vec::new(),
             any: Vec::new(),
             range: Vec::new(),

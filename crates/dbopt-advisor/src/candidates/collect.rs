@@ -78,7 +78,7 @@ impl<'a> Collector<'a> {
                 )
             {
                 let site = Site { block: id, relation: at };
-                let mut access = Access::new(self.id, table, site);
+                let mut access = Access::new(self.id, table);
                 let written = id == 0
                     && matches!(
                         self.query.statement.kind,
@@ -257,7 +257,7 @@ impl<'a> Collector<'a> {
                     .iter()
                     .filter_map(|(site, accesses)| {
                         let access = accesses.first()?;
-                        Some((*site, vec![Access::new(access.query, access.table, *site)]))
+                        Some((*site, vec![Access::new(access.query, access.table)]))
                     })
                     .collect(),
                 obstacles: BTreeSet::new(),

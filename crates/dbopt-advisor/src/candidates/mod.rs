@@ -246,11 +246,6 @@ impl Footprint {
         footprint
     }
 
-    /// Tables that the query reads and that can be indexed.
-    pub(crate) fn tables(&self) -> impl Iterator<Item = TableId> {
-        self.tables.keys().copied()
-    }
-
     /// Whether the query could use the index: its first key is asked about, or it holds all that is read.
     pub(crate) fn can_use(&self, table: TableId, index: &Index) -> bool {
         let Some(footprint) = self.tables.get(&table) else { return false };

@@ -27,7 +27,11 @@ pub(crate) fn indexes(context: &Context<'_>, access: &Access, lists: &[Parts]) -
             let rest: Parts = parts.iter().filter(|part| !(constant.fixes_value && part.key == own)).cloned().collect();
             // With nothing else to look up, the column itself is as good a key as any.
             let keys = if rest.is_empty() { parts } else { &rest };
-            let index = Index { predicate: Some(constant.text.clone()), ..btree(context.catalog, access.table, keys) };
+            let index = Index {
+                predicate: Some(constant.text.clone()),
+                rows: constant.share.map(|share| (share * rows).max(1.0)),
+                ..btree(context.catalog, access.table, keys)
+            };
             if made < MOST_LISTS && !indexes.contains(&index) {
                 indexes.push(index);
                 made += 1;

@@ -17,11 +17,11 @@ const SMALLEST: f64 = 1000.0;
 /// The foreign keys that neither an existing nor an advised index serves, the most expensive first. `size` predicts the
 /// bytes of an index.
 #[must_use]
-pub fn missing_foreign_keys(
+pub(crate) fn missing_foreign_keys(
     catalog: &Catalog,
     create: &[CreateIndex],
     writes: &Writes,
-    names: &mut Names,
+    names: &mut Names<'_>,
     size: &dyn Fn(TableId, &Index) -> f64,
 ) -> Vec<MissingForeignKey> {
     let mut missing = Vec::new();

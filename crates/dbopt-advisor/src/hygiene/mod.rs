@@ -18,7 +18,7 @@ use crate::{
     cover::covers,
 };
 
-pub use foreign_key::missing_foreign_keys;
+pub(crate) use foreign_key::missing_foreign_keys;
 
 /// What the rules look at.
 #[derive(Debug)]
