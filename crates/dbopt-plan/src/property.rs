@@ -9,7 +9,7 @@ use crate::tree::node::{
     Actual, Direction, JoinType, Node, Operation, PartialMode, Relation, Relationship, Strategy, Worker,
 };
 use crate::tree::plan::{Jit, Plan, Planning, Trigger};
-use crate::tree::usage::{Buffers, IoTimes, SortGroups, Usage, Wal};
+use crate::tree::usage::{Buffers, HashUse, IoTimes, SortGroups, Usage, Wal};
 
 /// A value of a property.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,10 +72,14 @@ impl Value {
         }
     }
 
-    /// The value for `extra`: a scalar as it is, anything else as compact JSON with all scalars quoted.
+    /// The value for `extra`: a scalar as it is, a list of scalars as the text format prints it, anything else as
+    /// compact JSON with all scalars quoted.
     fn into_extra(self) -> String {
         match self {
             Self::Scalar(text) => text,
+            Self::List(items) if items.iter().all(|item| item.scalar().is_some()) => {
+                items.iter().filter_map(Self::scalar).collect::<Vec<_>>().join(", ")
+            }
             nested => {
                 let mut out = String::new();
                 nested.write_json(&mut out);
@@ -161,6 +165,7 @@ pub(crate) fn finish_node(node: &mut Node) {
             hash.original_buckets = hash.original_buckets.filter(|_| hash.original_buckets != hash.buckets);
             hash.original_batches = hash.original_batches.filter(|_| hash.original_batches != hash.batches);
         }
+        usage.hash = usage.hash.take().filter(|hash| *hash != HashUse::default());
     }
 }
 
@@ -199,10 +204,16 @@ fn apply_node(node: &mut Node, key: &str, value: &Value) -> Option<()> {
         "Rows Removed by Join Filter" => node.rows_removed_by_join_filter = value.number()?,
         "Rows Removed by Index Recheck" => node.rows_removed_by_recheck = value.number()?,
         "Output" => node.output = value.strings()?,
-        "Sort Key" => node.sort_key = value.strings()?,
+        // In an aggregate it is the sort between two grouping sets, which goes to `extra`.
+        "Sort Key" if node.kind != NodeKind::Aggregate => node.sort_key = value.strings()?,
         "Presorted Key" => node.presorted_key = value.strings()?,
         "Group Key" | "Hash Key" => add_group_key(node, key, value.strings()?),
-        "Grouping Sets" => node.grouping_sets = grouping_sets(value)?,
+        "Grouping Sets" => {
+            node.grouping_sets = grouping_sets(value)?;
+            let Value::List(items) = value else { return None };
+            let sorts = items.iter().filter_map(|item| item.get("Sort Key"));
+            node.extra.extend(sorts.map(|keys| ("Sort Key".to_owned(), keys.clone().into_extra())));
+        }
         "Cache Key" => node.cache_key = Some(value.scalar()?.to_owned()),
         "Workers Planned" => node.workers_planned = Some(value.small_count()?),
         "Workers Launched" => node.workers_launched = Some(value.small_count()?),

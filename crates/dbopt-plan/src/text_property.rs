@@ -67,6 +67,7 @@ pub(crate) fn parse(line: &str, kind: &NodeKind) -> Line {
                 })
                 .collect(),
         ),
+        "Sampling" => Line::Properties(sampling(value)),
         _ if is_open(value) => Line::Open(key.to_owned(), value.to_owned()),
         "Output" | "Sort Key" | "Presorted Key" | "Conflict Arbiter Indexes" => {
             Line::Text(key.to_owned(), Value::List(list(value)))
@@ -130,6 +131,17 @@ fn list(text: &str) -> Vec<Value> {
     }
     items.push(Value::text(text[start..].trim()));
     items
+}
+
+/// `system ('10'::real) REPEATABLE (1)`.
+fn sampling(text: &str) -> Vec<(&'static str, Value)> {
+    let (text, seed) = text.split_once(" REPEATABLE ").map_or((text, None), |(text, seed)| (text, Some(seed)));
+    let inner = |text: &str| text.trim().trim_start_matches('(').trim_end_matches(')').to_owned();
+    let (method, parameters) = text.split_once(' ').unwrap_or((text, ""));
+    let mut out =
+        vec![("Sampling Method", Value::text(method)), ("Sampling Parameters", Value::text(inner(parameters)))];
+    out.extend(seed.map(|seed| ("Repeatable Seed", Value::Scalar(inner(seed)))));
+    out
 }
 
 /// `Key: value  Key: value`, separated by two spaces.

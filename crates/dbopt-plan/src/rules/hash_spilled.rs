@@ -4,17 +4,14 @@ use super::{Report, setting};
 use crate::tree::kind::NodeKind;
 use crate::tree::node::Node;
 
-/// Bytes that a hashed group takes beside its columns: the tuple's and the allocator's headers, the table's entry with
-/// its free space, and one aggregate's state.
-const GROUP: f64 = 136.0;
-
 /// `hash-spilled`: a hash table did not fit into memory and went to disk in batches.
 ///
 /// **Why it hurts.** Rows of later batches are written to temporary files and read again; in a join that is both sides.
 ///
-/// **How much memory it takes.** A join's table: the memory of a batch times the batches. An aggregate's: its groups
-/// times their width and 136 bytes. The limit is `work_mem × hash_mem_multiplier`, and that multiplier is 2 by default
-/// (1 before PostgreSQL 15). A Parallel Hash is shared and may take that for each process.
+/// **How much memory it takes.** The memory of a batch times the batches. For a join's table that is about right, for a
+/// hashed aggregate it is the most it can be, because its later batches may be small. The limit is
+/// `work_mem × hash_mem_multiplier`, and that multiplier is 2 by default (1 before PostgreSQL 15). A Parallel Hash is
+/// shared and may take that for each process.
 ///
 /// Bad: `Buckets: 4096  Batches: 32  Memory Usage: 100kB`. Good: `Buckets: 65536  Batches: 1  Memory Usage: 2622kB`.
 pub(super) fn check(report: &mut Report<'_>) {
@@ -22,14 +19,15 @@ pub(super) fn check(report: &mut Report<'_>) {
         let Some(table) = spilled(node) else { continue };
         let per_process = if node.parallel_aware { table.memory_kb / account.processes } else { table.memory_kb };
         let message = format!("the hash table went to disk in {} batches", table.batches);
+        let about = if node.kind == NodeKind::Hash { "about" } else { "at most" };
         let help = match report.plan.setting("hash_mem_multiplier").and_then(|value| value.parse::<f64>().ok()) {
             Some(multiplier) if multiplier >= 1.0 => format!(
-                "It takes about {} in memory: SET LOCAL work_mem = '{}' with this hash_mem_multiplier of {multiplier}.",
+                "It takes {about} {} in memory: SET LOCAL work_mem = '{}' with this hash_mem_multiplier of {multiplier}.",
                 setting(per_process),
                 setting(per_process / multiplier)
             ),
             _ => format!(
-                "It takes about {0} in memory, and may use work_mem × hash_mem_multiplier: SET LOCAL work_mem = '{1}' with the \
+                "It takes {about} {0} in memory, and may use work_mem × hash_mem_multiplier: SET LOCAL work_mem = '{1}' with the \
                  default multiplier of 2, '{0}' before PostgreSQL 15.",
                 setting(per_process),
                 setting(per_process / 2.0)
@@ -58,14 +56,7 @@ fn spilled(node: &Node) -> Option<Table> {
         .filter(|hash| hash.batches.unwrap_or(1) > 1 || hash.disk_kb > 0)
         .max_by_key(|hash| hash.batches)?;
     let batches = hash.batches.unwrap_or(1);
-    let memory_kb = hash.memory_kb.unwrap_or(0) as f64;
-    let of_batches = memory_kb * batches as f64;
-    if node.kind == NodeKind::Hash {
-        return Some(Table { batches, memory_kb: of_batches });
-    }
-    let groups = node.actual.map_or(0.0, |actual| actual.rows) + node.rows_removed_by_filter;
-    let width = f64::from(node.plan_width.next_multiple_of(8));
-    Some(Table { batches, memory_kb: (groups * (width + GROUP) / 1024.0).max(2.0 * memory_kb) })
+    Some(Table { batches, memory_kb: hash.memory_kb.unwrap_or(0) as f64 * batches as f64 })
 }
 
 #[cfg(test)]
@@ -93,13 +84,13 @@ Hash Join  (cost=0.00..99.00 rows=60000 width=4) (actual time=0.000..100.000 row
     }
 
     #[test]
-    fn an_aggregate_takes_its_groups() {
+    fn an_aggregate_takes_its_batches_at_most() {
         let plan = "\
 HashAggregate  (cost=0.00..99.00 rows=60000 width=12) (actual time=0.000..100.000 rows=60000 loops=1)
   Group Key: id
   Planned Partitions: 4  Batches: 97  Memory Usage: 137kB  Disk Usage: 1792kB
   ->  Seq Scan on a  (cost=0.00..9.00 rows=60000 width=4) (actual time=0.000..20.000 rows=60000 loops=1)
 ";
-        assert!(found("hash-spilled", plan)[0].help.contains("about 9MB"));
+        assert!(found("hash-spilled", plan)[0].help.contains("at most 13MB"));
     }
 }
