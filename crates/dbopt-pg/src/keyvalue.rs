@@ -51,6 +51,8 @@ fn is_space(letter: char) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn check(text: &str, expected: &str) {
@@ -84,5 +86,22 @@ mod tests {
         check("user=u password='my secret", "missing closing quote in a connection string at character 17");
         check("user=ü pasword=x", "unknown connection parameter `pasword` at character 8");
         check("user=u password=a hunter2=b", "unknown connection parameter at character 19");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_quoted_comes_back(password in ".{0,12}", user in ".{0,12}") {
+            let quote = |text: &str| format!("'{}'", text.replace('\\', r"\\").replace('\'', r"\'"));
+            let text = format!("password = {} user={}", quote(&password), quote(&user));
+            let found = parse(&text).expect("a well-formed string");
+            let values: Vec<&str> = found.iter().map(|(_, value)| value.as_str()).collect();
+            prop_assert_eq!(values, [password.as_str(), user.as_str()]);
+        }
+
+        #[test]
+        fn any_text_gives_parameters_or_an_error(text in ".{0,60}", dense in "[a-z=' \\\\]{0,40}") {
+            let _ = parse(&text);
+            let _ = parse(&dense);
+        }
     }
 }

@@ -193,6 +193,8 @@ impl<'a> Parser<'a> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     /// The parameters as `key='value'` in keyword order, or the error.
@@ -299,6 +301,33 @@ mod tests {
         for uri in ["postgres://u:hun/ter2@h/db", "postgres://u:hun/ter?hunter=2@h/db", "postgres://u:h%/unter@h"] {
             let error = parse(uri).expect_err("a slash in the password");
             assert!(!error.to_string().contains("hun") && !error.to_string().contains("ter2"), "{error}");
+        }
+    }
+
+    /// Percent-encodes everything but ASCII letters and digits.
+    fn encode(text: &str) -> String {
+        let encode = |byte: u8| match byte {
+            b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => char::from(byte).to_string(),
+            _ => format!("%{byte:02X}"),
+        };
+        text.bytes().map(encode).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_comes_back(user in "[^\\x00]{1,8}", password in "[^\\x00]{1,8}", dbname in "[^\\x00]{1,8}") {
+            let uri = format!("postgres://{}:{}@h:1/{}", encode(&user), encode(&password), encode(&dbname));
+            let found = parse(&uri).expect("a well-formed URI");
+            let value = |name: &str| found.iter().find(|(key, _)| key.name == name).map(|(_, value)| value.clone());
+            prop_assert_eq!(value("user"), Some(user));
+            prop_assert_eq!(value("password"), Some(password));
+            prop_assert_eq!(value("dbname"), Some(dbname));
+        }
+
+        #[test]
+        fn any_text_gives_parameters_or_an_error(rest in ".{0,60}", dense in "[a-z:/@?&=%,\\[\\] 0-9]{0,40}") {
+            let _ = parse(&format!("postgres://{rest}"));
+            let _ = parse(&format!("postgresql://{dense}"));
         }
     }
 }
