@@ -55,6 +55,14 @@ pub fn fuzz_parse(data: &[u8]) {
         for plan in &plans {
             assert!(plan.nodes().all(|(depth, _)| depth < MAX_DEPTH), "deeper than the limit");
             assert!(plan.nodes().count() <= MAX_NODES, "more nodes than the limit");
+            for (_, _, account) in plan.accounts().iter() {
+                let times = [account.inclusive_ms, account.exclusive_ms].into_iter().flatten();
+                assert!(times.chain([account.share, account.exclusive_cost]).all(|v| v.is_finite() && v >= 0.0));
+            }
+            assert_eq!(plan.rows().len(), plan.nodes().count(), "a row for each node");
+            for finding in crate::findings(plan) {
+                assert!((0.0..=1.0).contains(&finding.impact.share), "an impact is a share");
+            }
         }
     }
 }

@@ -34,8 +34,9 @@ impl Value {
         }
     }
 
+    /// A number that no arithmetic on a plan can bring out of range.
     fn number(&self) -> Option<f64> {
-        self.scalar()?.parse::<f64>().ok().filter(|number| number.is_finite())
+        self.scalar()?.parse::<f64>().ok().filter(|number| number.abs() <= 1e18)
     }
 
     /// A count; what PostgreSQL prints with decimals is rounded down, below zero is zero.

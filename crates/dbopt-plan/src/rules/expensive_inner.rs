@@ -16,6 +16,8 @@ pub(crate) const INNER_PART: f64 = 0.5;
 /// read as often as there are outer rows: an index on the joined column is missing, or the condition cannot use it.
 /// With an index scan inside, the planner often expected fewer outer rows; a hash join reads the table once.
 ///
+/// The impact is the inner side's time, with the join's own when it drops most pairs by its filter.
+///
 /// Bad:
 ///
 /// ```text
@@ -32,7 +34,11 @@ pub(super) fn check(report: &mut Report<'_>) {
         if report.accounts.node(parent).kind != NodeKind::NestedLoop || node.loops() < MIN_LOOPS {
             continue;
         }
-        let (inner, join) = (report.whole(at), report.whole(parent));
+        let (mut inner, join) = (report.whole(at), report.whole(parent));
+        // Comparing each pair, only to drop it, is the price of the inner side's rows too.
+        if report.accounts.node(parent).rows_removed_by_join_filter > 0.0 {
+            inner = inner.plus(report.own(parent));
+        }
         if inner.share < join.share * INNER_PART {
             continue;
         }
