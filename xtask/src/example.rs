@@ -18,7 +18,7 @@ pub(crate) mod shop;
 pub(crate) mod size;
 pub(crate) mod workload;
 
-mod files;
+pub(crate) mod files;
 
 use incident::Incident;
 use shop::{Format, Shop};

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+mod bench;
 mod ci;
 mod deps;
 mod example;
@@ -25,6 +26,9 @@ enum Task {
     Ci,
     /// Check that the arrows between crates point down
     Deps,
+    /// Measure dbopt
+    #[command(subcommand)]
+    Bench(bench::Bench),
     /// Make the files of examples/shop again, from a server that really runs the workload
     Example(example::Args),
 }
@@ -36,6 +40,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Ci => return ci::ci(),
         Task::Deps => deps::deps()?,
         Task::Example(args) => example::run(&args)?,
+        Task::Bench(bench) => bench::run(&bench)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -25,7 +25,7 @@ pub(super) fn statements(calls: &[Call]) -> String {
 }
 
 /// What `dbopt snapshot` writes of the shop's database.
-pub(super) async fn snapshot(admin: &Session) -> Result<Vec<u8>> {
+pub(crate) async fn snapshot(admin: &Session) -> Result<Vec<u8>> {
     let (catalog, findings) = live::read(admin.client(), &live::ReadOptions::default()).await?;
     if let Some(finding) = findings.first() {
         bail!("the catalogue cannot be read whole: {}", finding.message);

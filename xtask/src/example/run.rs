@@ -21,7 +21,6 @@ pub(crate) struct Taken {
 pub(crate) type Times = BTreeMap<&'static str, Taken>;
 
 /// Runs the calls one after the other, each in a session of its service.
-#[expect(dead_code, reason = "the benches will use it")]
 pub(crate) async fn in_turn(shop: &Shop, database: &str, calls: &[Call]) -> Result<Times> {
     let mut sessions = BTreeMap::new();
     for service in Service::ALL {

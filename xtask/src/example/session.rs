@@ -65,7 +65,6 @@ impl Session {
     }
 
     /// Runs a statement and returns its one value.
-    #[expect(dead_code, reason = "the benches will use it")]
     pub(crate) async fn value(&self, sql: &str) -> Result<String> {
         let rows = self.script(sql).await?;
         rows.into_iter().next().and_then(|row| row.into_iter().next().flatten()).context("expected a value, got none")

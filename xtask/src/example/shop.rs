@@ -75,7 +75,6 @@ impl Shop {
     }
 
     /// Copies a database, with its statistics.
-    #[expect(dead_code, reason = "the benches will use it")]
     pub(crate) async fn copy(&self, from: &str, to: &str) -> Result<()> {
         let admin = self.admin("postgres").await?;
         admin.script(&format!("CREATE DATABASE {to} TEMPLATE {from}")).await?;

@@ -1,0 +1,55 @@
+//! `cargo xtask bench NAME`: figures for docs/benchmarks.md, each beside a peer or a truth.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+mod advise;
+mod agree;
+mod classes;
+mod logs;
+mod measure;
+mod peer;
+mod server;
+mod synth;
+
+/// The benches.
+#[derive(Clone, Debug, clap::Subcommand)]
+pub(crate) enum Bench {
+    /// Speed, memory and counts of reading logs, beside pgBadger
+    Logs(logs::Args),
+    /// The logged workload's time before and after the advice, beside a simple advisor
+    Advise(advise::Args),
+    /// Whether advice from a snapshot is the advice of HypoPG on the live server
+    Agree(agree::Args),
+}
+
+/// Runs a bench.
+pub(crate) fn run(bench: &Bench) -> Result<()> {
+    match bench {
+        Bench::Logs(args) => logs::run(args),
+        Bench::Advise(args) => advise::run(args),
+        Bench::Agree(args) => agree::run(args),
+    }
+}
+
+/// Builds dbopt as it is released, and says where it is.
+fn dbopt() -> Result<PathBuf> {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--release", "--package", "dbopt", "--message-format", "json"]);
+    let output = cargo.stderr(Stdio::inherit()).output().context("cannot run cargo")?;
+    anyhow::ensure!(output.status.success(), "dbopt cannot be built");
+    let messages = output.stdout.split(|byte| *byte == b'\n');
+    messages
+        .filter_map(|message| serde_json::from_slice::<Value>(message).ok())
+        .filter(|message| message["target"]["name"] == "dbopt")
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+        .context("cargo did not say where dbopt is")
+}
+
+/// Prints a line of the report.
+fn say(line: &str) {
+    anstream::println!("{line}");
+}
