@@ -1,9 +1,19 @@
 //! Server logs, `pg_stat_statements` and files of SQL statements to a weighted workload.
 #![warn(missing_docs)]
 
+mod builder;
+mod detect;
 mod error;
 mod hash;
+mod input;
 mod model;
+mod options;
+mod pgss;
+mod read;
+mod record;
+mod session;
+mod sql;
+mod sqlfile;
 mod time;
 
 pub use error::Error;
@@ -11,8 +21,18 @@ pub use model::{
     Compression, Coverage, ErrorClass, Events, Format, InputCoverage, LoggedPlan, NameSet, OtherClasses, PlanFormat,
     QueryClass, Sample, Skipped, SourcePlace, Sources, StatementKind, Tally, Workload,
 };
+pub use options::{Input, InputKind, Progress, ReadOptions};
+pub use pgss::StatementRow;
+pub use read::read_inputs;
 pub use time::{Timestamp, Timing};
 
 /// What statements of one class have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fingerprint(pub u64);
+
+impl Fingerprint {
+    /// Enough of it to mix into another hash.
+    pub(crate) fn low(self) -> u64 {
+        self.0
+    }
+}

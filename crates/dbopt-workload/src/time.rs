@@ -83,6 +83,11 @@ impl Timing {
         self.sum_of_squares = self.sum_of_squares.saturating_add(micros * micros);
     }
 
+    /// Adds time to an execution that was counted before.
+    pub fn add_more(&mut self, ns: u64) {
+        self.total_ns = self.total_ns.saturating_add(ns);
+    }
+
     /// Adds what a counter such as `pg_stat_statements` knows of `count` executions. They reach the histogram as
     /// one heap at their mean.
     pub fn add_summary(&mut self, count: u64, total_ns: u64, min_ns: u64, max_ns: u64, stddev_ns: f64) {
