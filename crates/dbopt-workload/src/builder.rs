@@ -389,5 +389,5 @@ pub(crate) fn cut(text: &str, most: usize) -> &str {
 /// What samples are chosen by: the same for one execution in every format of log.
 fn sample_key(execution: &Execution) -> u64 {
     let when = execution.when.map_or(0, |when| when.as_micros() as u64);
-    hash::mix(hash::mix(when, execution.ns.unwrap_or(u64::MAX)), execution.fingerprint.low())
+    hash::mix(hash::mix(when, execution.ns.unwrap_or(u64::MAX)), execution.fingerprint.0)
 }

@@ -38,7 +38,7 @@ pub(crate) fn detect(name: &str, sample: &[u8], kind: InputKind, options: &ReadO
         (_, Some(format)) => return simple(format),
         (InputKind::Log | InputKind::Auto, None) => {}
     }
-    if sample.split(|b| *b == b'\n').take(64).any(|line| csv::begins_record(line)) {
+    if sample.split(|b| *b == b'\n').take(64).any(csv::begins_record) {
         return simple(Format::Csv);
     }
     let json = sample.split(|b| *b == b'\n').take(64).any(|line| {
@@ -78,7 +78,7 @@ fn stderr(name: &str, sample: &[u8], options: &ReadOptions) -> Result<Detected, 
         return Err(Error::Prefix(Box::new(Finding::error("log-prefix-mismatch", message).at(place).help(help))));
     }
     if let Some(fit) = infer::infer(sample).filter(infer::Fit::is_good) {
-        return Ok(Detected { format: Format::Stderr, prefix: Some(fit.prefix) });
+        return Ok(Detected { format: Format::Stderr, prefix: Some(infer::lenient(fit.prefix)) });
     }
     let binary = sample.iter().take(4_096).filter(|b| **b == 0).count() > 8;
     let (message, help) = if binary {

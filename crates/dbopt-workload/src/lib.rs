@@ -16,6 +16,7 @@ mod sql;
 mod sqlfile;
 mod time;
 
+pub use dbopt_sql::Fingerprint;
 pub use error::Error;
 pub use model::{
     Compression, Coverage, ErrorClass, Events, Format, InputCoverage, LoggedPlan, NameSet, OtherClasses, PlanFormat,
@@ -25,14 +26,3 @@ pub use options::{Input, InputKind, Progress, ReadOptions};
 pub use pgss::StatementRow;
 pub use read::read_inputs;
 pub use time::{Timestamp, Timing};
-
-/// What statements of one class have in common.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Fingerprint(pub u64);
-
-impl Fingerprint {
-    /// Enough of it to mix into another hash.
-    pub(crate) fn low(self) -> u64 {
-        self.0
-    }
-}

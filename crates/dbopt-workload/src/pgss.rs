@@ -10,7 +10,6 @@ use crate::error::Error;
 use crate::input::Blocks;
 use crate::model::{InputCoverage, QueryClass, Workload};
 use crate::options::ReadOptions;
-use crate::time::Timing;
 use crate::{read, sql};
 
 /// The largest file that is read.

@@ -1,29 +1,12 @@
 //! What this crate asks of SQL, in one place.
 
-use crate::Fingerprint;
 use crate::model::StatementKind;
 
-/// What statements of one class have in common.
-pub(crate) fn fingerprint(text: &[u8]) -> Fingerprint {
-    let mut h = 0xcbf2_9ce4_8422_2325_u64;
-    let mut digit = false;
-    for b in text {
-        if b.is_ascii_digit() {
-            if !digit {
-                h = h.wrapping_mul(31) ^ 7;
-            }
-            digit = true;
-        } else if !b.is_ascii_whitespace() {
-            digit = false;
-            h = (h ^ u64::from(b.to_ascii_lowercase())).wrapping_mul(0x0100_0000_01b3);
-        }
-    }
-    Fingerprint(h)
-}
+pub(crate) use dbopt_sql::fingerprint;
 
 /// The statement with its constants as parameters.
 pub(crate) fn normalize(text: &str) -> String {
-    text.trim().to_owned()
+    dbopt_sql::normalize(text.as_bytes())
 }
 
 /// What a statement does, by its first words.
@@ -107,19 +90,4 @@ pub(crate) fn begins_statement(text: &[u8]) -> bool {
 fn first_word(text: &[u8]) -> &[u8] {
     let text = text.trim_ascii_start();
     &text[..text.iter().take_while(|b| b.is_ascii_alphabetic()).count()]
-}
-
-/// Where the statements of a file stand.
-pub(crate) fn split(text: &[u8]) -> Vec<(usize, usize)> {
-    let mut found = Vec::new();
-    let mut start = 0;
-    for end in memchr::memchr_iter(b';', text).chain([text.len()]) {
-        let part = &text[start..end];
-        let lead = part.len() - part.trim_ascii_start().len();
-        if !part.trim_ascii().is_empty() {
-            found.push((start + lead, end));
-        }
-        start = end + 1;
-    }
-    found
 }

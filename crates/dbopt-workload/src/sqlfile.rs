@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use dbopt_finding::Place;
+use dbopt_sql::Skipped;
+
 use crate::builder::Builder;
 use crate::error::Error;
 use crate::input::Blocks;
 use crate::model::{InputCoverage, SourcePlace};
-use crate::{read, sql};
+use crate::read;
 
 /// The largest file that is read.
 const LARGEST: usize = 256 << 20;
@@ -16,16 +19,61 @@ pub(crate) fn read(blocks: &mut Blocks, builder: &mut Builder, covered: &mut Inp
     let text = read::whole(blocks, LARGEST).map_err(|source| Error::Read { name: covered.name.clone(), source })?;
     covered.bytes = text.len() as u64;
     covered.lines = memchr::memchr_iter(b'\n', &text).count() as u64;
+    let text = String::from_utf8_lossy(&text);
     let file: Arc<str> = Arc::from(covered.name.as_str());
-    let mut line = 1;
-    let mut counted = 0;
-    for (start, end) in sql::split(&text) {
-        line += memchr::memchr_iter(b'\n', &text[counted..start]).count() as u64;
-        counted = start;
+    let split = dbopt_sql::split(&text);
+    let mut lines = Lines { text: text.as_bytes(), at: 0, line: 1 };
+    for span in split.statements {
         covered.records += 1;
         covered.recognised += 1;
-        let statement = String::from_utf8_lossy(&text[start..end]);
-        builder.statement(&statement, SourcePlace { file: Arc::clone(&file), line });
+        let place = SourcePlace { file: Arc::clone(&file), line: lines.line(span.start) };
+        builder.statement(&text[span.start..span.end], place);
+    }
+    let mut lines = Lines { text: text.as_bytes(), at: 0, line: 1 };
+    for skipped in split.skipped {
+        let (why, span) = match skipped {
+            Skipped::MetaCommand(span) => ("is a psql command", span),
+            Skipped::CopyData(span) => ("is data of COPY", span),
+        };
+        covered.skip(why, 1, Some(Place::at(&*file, lines.line(span.start), 1)));
     }
     Ok(())
+}
+
+/// Counts lines as offsets grow.
+struct Lines<'a> {
+    text: &'a [u8],
+    at: usize,
+    line: u64,
+}
+
+impl Lines<'_> {
+    fn line(&mut self, at: usize) -> u64 {
+        self.line += memchr::memchr_iter(b'\n', &self.text[self.at..at]).count() as u64;
+        self.at = at;
+        self.line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+
+    use crate::{Input, InputKind, ReadOptions, read_inputs};
+
+    #[test]
+    fn statements_of_a_file_are_calls_of_unknown_duration() {
+        let text =
+            "\\set x 1\nselect * from t where id = 1;\n\nselect *\nfrom t where id = 2;\ninsert into t values (';');\n";
+        let input = Input::bytes("q.sql", text).kind(InputKind::Sql);
+        let workload = read_inputs(vec![input], &ReadOptions::default(), &|_| ControlFlow::Continue(()))
+            .expect("the file is usable");
+        assert_eq!(workload.classes.len(), 2);
+        let select = &workload.classes[0];
+        assert_eq!((select.calls, select.untimed_calls, select.text.as_str()), (2, 2, "select * from t where id = $1"));
+        let mut lines: Vec<u64> = select.samples.iter().filter_map(|s| s.place.as_ref()).map(|p| p.line).collect();
+        lines.sort_unstable();
+        assert_eq!(lines, [2, 4]);
+        assert_eq!(workload.coverage.inputs[0].skipped[0].why, "is a psql command");
+    }
 }

@@ -1,6 +1,6 @@
 //! A bounded set of names that can be merged in any order.
 
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use crate::hash;
@@ -78,9 +78,7 @@ impl NameSet {
 }
 
 fn order(name: &str) -> u64 {
-    let mut hasher = hash::fixed().build_hasher();
-    name.hash(&mut hasher);
-    hasher.finish()
+    hash::fixed().hash_one(name)
 }
 
 #[cfg(test)]

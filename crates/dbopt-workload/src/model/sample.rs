@@ -46,6 +46,23 @@ impl Sample {
         self.duration_ns.map(|ns| ns as f64 / 1e6)
     }
 
+    /// The statement with its parameters put in as literals. `None` when it cannot be run: it was cut, or it has
+    /// parameters whose values were not logged.
+    #[must_use]
+    pub fn bound_sql(&self) -> Option<String> {
+        if self.truncated {
+            return None;
+        }
+        let empty = Vec::new();
+        let parameters = self.parameters.as_ref().unwrap_or(&empty);
+        let wanted = dbopt_sql::lex(self.text.as_bytes())
+            .filter(|token| token.kind == dbopt_sql::TokenKind::Param)
+            .filter_map(|token| self.text.get(token.start + 1..token.end)?.parse::<usize>().ok())
+            .max()
+            .unwrap_or(0);
+        (wanted <= parameters.len()).then(|| dbopt_sql::bind_parameters(&self.text, parameters))
+    }
+
     /// The order in which samples are preferred; total, so that a choice never depends on the order of reading.
     fn rank(&self) -> (u64, &str, &Option<Vec<Option<String>>>, Option<u64>) {
         (self.key, &self.text, &self.parameters, self.duration_ns)
@@ -113,6 +130,17 @@ pub struct LoggedPlan {
 impl LoggedPlan {
     /// The longest plan that is kept, in bytes; longer ones are counted and left out.
     pub const LONGEST: usize = 64 * 1024;
+
+    /// The plan as a tree, or what is wrong with its text.
+    ///
+    /// # Errors
+    ///
+    /// The findings, when there is no plan in the text.
+    pub fn parse(&self) -> Result<dbopt_plan::Plan, Vec<dbopt_finding::Finding>> {
+        let name = self.place.as_ref().map_or("<log>", |place| &*place.file);
+        let (plans, findings) = dbopt_plan::parse(name, &self.text);
+        plans.into_iter().next().ok_or(findings)
+    }
 
     fn rank(&self) -> (u64, &str, u64) {
         (self.key, &self.text, self.duration_ns)

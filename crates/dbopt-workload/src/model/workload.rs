@@ -3,7 +3,7 @@
 use dbopt_finding::Finding;
 use hashbrown::HashMap;
 
-use super::class::{QueryClass, earlier};
+use super::class::QueryClass;
 use super::coverage::Coverage;
 use super::events::{ErrorClass, Events};
 use crate::Fingerprint;
@@ -112,11 +112,5 @@ impl Workload {
         self.classes
             .sort_by(|a, b| weight(b).cmp(&weight(a)).then(b.calls.cmp(&a.calls)).then_with(|| a.text.cmp(&b.text)));
         self.errors.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.key().cmp(&b.key())));
-    }
-
-    /// Widens the period by a moment.
-    pub(crate) fn seen(&mut self, first: Option<Timestamp>, last: Option<Timestamp>) {
-        let (from, to) = self.period.map_or((None, None), |(a, b)| (Some(a), Some(b)));
-        self.period = earlier(from, first).zip(to.max(last));
     }
 }

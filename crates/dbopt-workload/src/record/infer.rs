@@ -90,6 +90,18 @@ pub(crate) fn infer(sample: &[u8]) -> Option<Fit> {
     best
 }
 
+/// An inferred prefix that also reads processes which are not sessions, in case the first lines hold none: the server may
+/// well have `%q` in its prefix.
+pub(crate) fn lenient(prefix: Prefix) -> Prefix {
+    if prefix.text().contains("%q") {
+        return prefix;
+    }
+    match with_quit(prefix.text()).map(|text| Prefix::new(&text)) {
+        Some(Ok(quit)) => prefix.or(quit),
+        _ => prefix,
+    }
+}
+
 /// Lines that hold a severity, as ranges of the sample; continuation lines are left out.
 fn head_lines(sample: &[u8]) -> Vec<(usize, usize)> {
     let mut lines = Vec::new();
@@ -363,6 +375,15 @@ mod tests {
     fn the_process_is_told_from_the_line_number() {
         let log = "1 501 LOG:  duration: 1.000 ms  statement: x\n2 502 ERROR:  a\n3 502 STATEMENT:  b\n2 501 ERROR:  a\n3 501 STATEMENT:  b\n";
         check(log, "%l %p ");
+    }
+
+    #[test]
+    fn background_processes_are_read_even_when_no_sampled_line_is_one() {
+        let fit = infer(b"2024-01-01 00:00:00.000 UTC [12] bob@shop/psql LOG:  x\n").expect("some prefix fits");
+        let prefix = lenient(fit.prefix);
+        assert_eq!(prefix.text(), "%m [%p] %u@%d/%a ");
+        let line = b"2024-01-01 00:00:00.000 UTC [7] LOG:  checkpoint starting: time";
+        assert!(prefix.read(line, &mut Clock::default()).is_some());
     }
 
     #[test]

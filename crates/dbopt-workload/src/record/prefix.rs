@@ -17,6 +17,8 @@ pub(crate) struct Prefix {
     /// The prefix as written.
     text: String,
     tokens: Vec<Token>,
+    /// Read what this one does not.
+    other: Option<Box<Prefix>>,
 }
 
 #[derive(Clone, Debug)]
@@ -130,7 +132,7 @@ impl Prefix {
             tokens.push(Token::Field { kind, width: width.min(256), left });
         }
         flush(&mut literal, &mut tokens);
-        Ok(Self { text: text.to_owned(), tokens })
+        Ok(Self { text: text.to_owned(), tokens, other: None })
     }
 
     /// The prefix as written.
@@ -138,18 +140,10 @@ impl Prefix {
         &self.text
     }
 
-    /// Whether lines can be told apart by session.
-    pub(crate) fn has_session(&self) -> bool {
-        self.has(Field::Process) || self.has(Field::Session)
-    }
-
-    /// Whether lines carry a time.
-    pub(crate) fn has_time(&self) -> bool {
-        self.has(Field::Time) || self.has(Field::Epoch)
-    }
-
-    fn has(&self, wanted: Field) -> bool {
-        self.tokens.iter().any(|token| matches!(token, Token::Field { kind, .. } if *kind == wanted))
+    /// The same prefix, which also reads lines that fit another one.
+    pub(crate) fn or(mut self, other: Self) -> Self {
+        self.other = Some(Box::new(other));
+        self
     }
 
     /// Reads the head of a line: what it says, the severity, and where the message begins.
@@ -157,9 +151,11 @@ impl Prefix {
     pub(crate) fn read(&self, line: &[u8], clock: &mut Clock) -> Option<(Head, Severity, usize)> {
         let mut head = Head::default();
         let mut tries = MOST_TRIES;
-        let line = &line[..line.len().min(LONGEST_HEAD)];
-        let (severity, at) = self.step(0, 0, line, &mut head, clock, &mut tries)?;
-        Some((head, severity, at))
+        let window = &line[..line.len().min(LONGEST_HEAD)];
+        match self.step(0, 0, window, &mut head, clock, &mut tries) {
+            Some((severity, at)) => Some((head, severity, at)),
+            None => self.other.as_ref()?.read(line, clock),
+        }
     }
 
     /// How far the prefix fits a line: the offset at which reading it fails for good.
@@ -167,7 +163,7 @@ impl Prefix {
         let mut clock = Clock::default();
         let mut fits = 0;
         for count in 0..=self.tokens.len() {
-            let part = Self { text: String::new(), tokens: self.tokens[..count].to_vec() };
+            let part = Self { text: String::new(), tokens: self.tokens[..count].to_vec(), other: None };
             let line = &line[..line.len().min(LONGEST_HEAD)];
             match part.end_of(0, 0, line, &mut Head::default(), &mut clock, &mut MOST_TRIES.clone()) {
                 Some(at) => fits = at,
