@@ -33,8 +33,15 @@ enum Task {
     Example(example::Args),
 }
 
-fn main() -> anyhow::Result<ExitCode> {
-    match Task::parse() {
+fn main() -> ExitCode {
+    run(Task::parse()).unwrap_or_else(|error| {
+        shell::say(format_args!("error: {error:#}"));
+        ExitCode::FAILURE
+    })
+}
+
+fn run(task: Task) -> anyhow::Result<ExitCode> {
+    match task {
         Task::Setup => setup::setup()?,
         Task::Test(args) => return test::test(&args),
         Task::Ci => return ci::ci(),
