@@ -125,10 +125,15 @@ pub fn index_name(catalog: &Catalog, table: &Table, keys: &[IndexKey], taken: &B
         };
         taken.contains(&(table.schema.clone(), name.to_owned())) || catalog.tables.iter().any(in_schema)
     };
-    let mut name = object_name(&table.name, &keys, "idx");
+    free_name(&table.name, &keys, "idx", is_taken)
+}
+
+/// The first of `one_two_label`, `one_two_label1` and so on that is not taken; without `two` it is `one_label`.
+pub(crate) fn free_name(one: &str, two: &str, label: &str, is_taken: impl Fn(&str) -> bool) -> String {
+    let mut name = object_name(one, two, label);
     let mut number = 1_u64;
     while is_taken(&name) {
-        name = object_name(&table.name, &keys, &format!("idx{number}"));
+        name = object_name(one, two, &format!("{label}{number}"));
         number += 1;
     }
     name
@@ -138,7 +143,7 @@ pub fn index_name(catalog: &Catalog, table: &Table, keys: &[IndexKey], taken: &B
 const NAME_BYTES: usize = 63;
 
 fn object_name(one: &str, two: &str, label: &str) -> String {
-    let room = NAME_BYTES - label.len() - 2;
+    let room = NAME_BYTES - label.len() - 1 - usize::from(!two.is_empty());
     let (mut one_bytes, mut two_bytes) = (one.len(), two.len());
     while one_bytes + two_bytes > room {
         if one_bytes > two_bytes {
@@ -147,7 +152,8 @@ fn object_name(one: &str, two: &str, label: &str) -> String {
             two_bytes -= 1;
         }
     }
-    format!("{}_{}_{label}", cut(one, one_bytes), cut(two, two_bytes))
+    let two = if two.is_empty() { String::new() } else { format!("{}_", cut(two, two_bytes)) };
+    format!("{}_{two}{label}", cut(one, one_bytes))
 }
 
 /// The beginning of a text, of so many bytes at most and whole characters.

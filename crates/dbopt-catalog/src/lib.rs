@@ -5,6 +5,7 @@
 #![warn(missing_docs)]
 
 mod catalog;
+pub mod ddl;
 mod index;
 mod index_sql;
 #[cfg(feature = "live")]

@@ -34,6 +34,13 @@ pub(crate) fn closing(text: &str) -> Option<usize> {
     None
 }
 
+/// Whether a boolean storage parameter says no, in any of the spellings that `parse_bool` takes.
+pub(crate) fn is_off(value: &str) -> bool {
+    let value = value.to_ascii_lowercase();
+    !value.is_empty()
+        && (value == "0" || value == "of" || value == "off" || "false".starts_with(&value) || "no".starts_with(&value))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

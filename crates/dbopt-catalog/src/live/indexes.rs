@@ -7,7 +7,10 @@ use super::{
     session::{Record, Session, option},
     tables::Tables,
 };
-use crate::{Index, IndexKey, KeyPart, Method, Table, text::without_parentheses};
+use crate::{
+    Index, IndexKey, KeyPart, Method, Table,
+    text::{is_off, without_parentheses},
+};
 
 /// Bits of `pg_index.indoption`.
 const DESCENDING: i16 = 1;
@@ -124,11 +127,4 @@ fn keys(row: &Record) -> Result<(Vec<IndexKey>, Vec<String>), Error> {
         keys.push(IndexKey { part, opclass, collation, descending, nulls_first });
     }
     Ok((keys, include))
-}
-
-/// Whether a boolean storage parameter says no, in any of the spellings that `parse_bool` takes.
-pub(crate) fn is_off(value: &str) -> bool {
-    let value = value.to_ascii_lowercase();
-    !value.is_empty()
-        && (value == "0" || value == "of" || value == "off" || "false".starts_with(&value) || "no".starts_with(&value))
 }
