@@ -10,6 +10,7 @@ mod index;
 mod index_sql;
 #[cfg(feature = "live")]
 pub mod live;
+mod redact;
 mod settings;
 pub mod snapshot;
 mod statistics;
@@ -20,6 +21,7 @@ mod types;
 pub use catalog::{Catalog, TableId};
 pub use index::{Index, IndexKey, KeyPart, Method};
 pub use index_sql::{Build, index_name};
+pub use redact::{RedactionKey, RedactionKeyError, redact};
 pub use settings::{Server, Settings};
 pub use statistics::{ColumnStatistics, CommonValue, Datum, ExtendedStatistics, Quality};
 pub use table::{Activity, Column, ColumnId, Constraint, ConstraintKind, Relkind, Table, TypeName};

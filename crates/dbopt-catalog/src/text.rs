@@ -41,6 +41,13 @@ pub(crate) fn is_off(value: &str) -> bool {
         && (value == "0" || value == "of" || value == "off" || "false".starts_with(&value) || "no".starts_with(&value))
 }
 
+/// Whether a text ends in a cast to a type that takes a modifier, `::numeric` or `::character varying`.
+pub(crate) fn is_modified_type(text: &str) -> bool {
+    const TYPES: [&str; 8] =
+        ["numeric", "character varying", "character", "bit varying", "bit", "timestamp", "time", "interval"];
+    TYPES.iter().any(|name| text.strip_suffix(name).is_some_and(|before| before.ends_with("::")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,7 +4,8 @@ mod common;
 
 use common::{read, rich_schema, with_client};
 use dbopt_catalog::{
-    Build, Catalog, ConstraintKind, Datum, Index, IndexKey, KeyPart, Method, Quality, Relkind, Table, live, snapshot,
+    Build, Catalog, ConstraintKind, Datum, Index, IndexKey, KeyPart, Method, Quality, RedactionKey, Relkind, Table,
+    live, redact, snapshot,
 };
 use dbopt_testkit::{Cluster, Database};
 
@@ -187,6 +188,32 @@ fn a_snapshot_reads_as_it_was_written() {
     snapshot::write(&catalog, &mut bytes).expect("a vector takes all bytes");
     let text = String::from_utf8(bytes).expect("JSON is UTF-8");
     assert_eq!(snapshot::read("s.json", &text), Ok(catalog));
+}
+
+#[test]
+fn a_redacted_snapshot_holds_no_value_of_a_row() {
+    let (catalog, _) = read(&rich_database().conn_string());
+    let key = RedactionKey::new(b"a secret of enough bytes").expect("it is long enough");
+    let redacted = redact(&catalog, &key);
+    let mut bytes = Vec::new();
+    snapshot::write(&redacted, &mut bytes).expect("a vector takes all bytes");
+    let text = String::from_utf8(bytes).expect("JSON is UTF-8");
+    for value in
+        ["pending", "paid", "very happy", "sad", "@example", "Name 1", "2024-01", "2025", "'open'", "t1", "\"M1"]
+    {
+        assert!(!text.contains(value), "{value} is shown");
+    }
+    assert_eq!(snapshot::read("s.json", &text).as_ref(), Ok(&redacted));
+    assert_eq!(redacted.quality, Quality::Redacted);
+    let orders = table(&redacted, "app", "orders");
+    let status = orders.columns[orders.column("status").expect("it is there").0].statistics.as_ref();
+    let status = status.expect("it was analysed");
+    let paid = Datum::Hashed(key.hash("app", "orders", "status", "paid"));
+    assert_eq!((&status.common[0].value, status.common[0].frequency), (&paid, 0.5));
+    assert_eq!((status.n_distinct, status.histogram.len()), (3.0, 0));
+    let pending = key.hash("app", "orders", "", "pending");
+    let partial = orders.indexes.iter().find_map(|index| index.predicate.clone());
+    assert_eq!(partial, Some(format!("(status = '{pending}'::text)")));
 }
 
 #[test]
