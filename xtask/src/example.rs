@@ -146,3 +146,53 @@ fn write(path: &Path, contents: &[u8]) -> Result<()> {
 fn shipped_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/shop")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shipped(name: &str) -> String {
+        fs::read_to_string(shipped_folder().join(name)).expect("the example is shipped as text")
+    }
+
+    #[test]
+    fn shipped_statements_are_those_of_the_workload() {
+        let calls = workload::calls(SEED, size::Sizes::at(1), 3000);
+        assert_eq!(shipped("workload.sql"), files::statements(&calls), "run `cargo xtask example`");
+    }
+
+    #[test]
+    fn the_shipped_log_is_small_and_tells_nothing_of_the_machine() {
+        let log = shipped("postgresql.log");
+        assert!(log.len() < 2_000_000, "{} bytes", log.len());
+        for foreign in ["/tmp", "/home", "/var", "/work", "listening on", "password"] {
+            assert!(!log.contains(foreign), "{foreign}");
+        }
+    }
+
+    #[test]
+    fn the_shipped_log_has_every_class_that_is_slow_and_every_incident() {
+        let log = shipped("postgresql.log");
+        for text in [
+            r#"WHERE "orders"."customer_id" = $1"#,
+            "status = 'pending'",
+            "provider_ref = $3",
+            "  plan:\n\tQuery Text: ",
+            "ERROR:  duplicate key value",
+            "ERROR:  insert or update on table",
+            "ERROR:  new row for relation",
+            "ERROR:  syntax error",
+            "ERROR:  column o.order_number does not exist",
+            "ERROR:  canceling statement due to statement timeout",
+            "ERROR:  deadlock detected",
+            "FATAL:  database \"shop_staging\" does not exist",
+            "still waiting for ShareLock",
+            "unexpected EOF on client connection with an open transaction",
+            "checkpoint complete",
+            "automatic vacuum of table",
+            "temporary file: path",
+        ] {
+            assert!(log.contains(text), "{text}");
+        }
+    }
+}

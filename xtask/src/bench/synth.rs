@@ -98,20 +98,29 @@ impl<W: Write> Log<W> {
         self.record(session, &Record { message: &message, ..record })
     }
 
-    /// An execution by the simple protocol whose plan auto_explain logs, which comes first.
+    /// An execution whose plan auto_explain logs: before its line by the simple protocol, after it by the extended one,
+    /// where the executor ends only with the portal.
     fn planned(&mut self, rng: &mut Rng, shape: u64) -> io::Result<()> {
         let (session, us) = self.begin(rng);
         self.truth.calls += 1;
         self.truth.call_us += us;
         self.truth.plans += 1;
-        let sql = literal(rng, shape - shape % 3);
+        let simple = shape.is_multiple_of(3);
+        let sql = if simple { literal(rng, shape) } else { parameterised(shape) };
         let plan = format!(
             "duration: {}  plan:\nQuery Text: {sql}\nSeq Scan on items_{shape}  (cost=0.00..4310.00 rows=12 width=64) (actual rows=9 loops=1)\n  Filter: (owner_id = 17)\n  Rows Removed by Filter: 199991",
             ms(us - 20)
         );
-        self.record(session, &Record { message: &plan, ..log() })?;
-        let message = format!("duration: {}  statement: {sql}", ms(us));
-        self.record(session, &Record { message: &message, ..log() })
+        let plan = Record { message: &plan, ..log() };
+        if simple {
+            self.record(session, &plan)?;
+            let message = format!("duration: {}  statement: {sql}", ms(us));
+            self.record(session, &Record { message: &message, ..log() })
+        } else {
+            let (message, detail) = (format!("duration: {}  execute <unnamed>: {sql}", ms(us)), parameters(rng));
+            self.record(session, &Record { message: &message, detail: Some(&detail), ..log() })?;
+            self.record(session, &plan)
+        }
     }
 
     fn error(&mut self, rng: &mut Rng, shape: u64) -> io::Result<()> {
