@@ -82,7 +82,7 @@ impl<W: Write> Log<W> {
         let (session, us) = self.begin(rng);
         self.truth.calls += 1;
         self.truth.call_us += us;
-        if shape.is_multiple_of(3) {
+        if is_simple(shape) {
             let message = format!("duration: {}  statement: {}", ms(us), literal(rng, shape));
             return self.record(session, &Record { message: &message, ..log() });
         }
@@ -105,8 +105,7 @@ impl<W: Write> Log<W> {
         self.truth.calls += 1;
         self.truth.call_us += us;
         self.truth.plans += 1;
-        let simple = shape.is_multiple_of(3);
-        let sql = if simple { literal(rng, shape) } else { parameterised(shape) };
+        let (simple, sql) = (is_simple(shape), statement(rng, shape));
         let plan = format!(
             "duration: {}  plan:\nQuery Text: {sql}\nSeq Scan on items_{shape}  (cost=0.00..4310.00 rows=12 width=64) (actual rows=9 loops=1)\n  Filter: (owner_id = 17)\n  Rows Removed by Filter: 199991",
             ms(us - 20)
@@ -126,7 +125,7 @@ impl<W: Write> Log<W> {
     fn error(&mut self, rng: &mut Rng, shape: u64) -> io::Result<()> {
         let (session, _) = self.begin(rng);
         self.truth.errors += 1;
-        let statement = parameterised(shape);
+        let statement = statement(rng, shape);
         let detail = format!("Key (id)=({}) already exists.", rng.below(100_000));
         let record = Record {
             severity: "ERROR",
@@ -144,7 +143,7 @@ impl<W: Write> Log<W> {
         self.truth.temp_files += 1;
         self.truth.temp_bytes += bytes;
         let message = format!("temporary file: path \"base/pgsql_tmp/pgsql_tmp{}.0\", size {bytes}", 1000 + session);
-        let statement = parameterised(shape);
+        let statement = statement(rng, shape);
         self.record(session, &Record { message: &message, statement: Some(&statement), ..log() })
     }
 
@@ -157,8 +156,8 @@ impl<W: Write> Log<W> {
             rng.below(1_000_000),
             rng.below(1000)
         );
-        let statement = "UPDATE accounts SET balance = balance - 10 WHERE id = 7";
-        self.record(session, &Record { message: &message, statement: Some(statement), ..log() })
+        let statement = statement(rng, 0);
+        self.record(session, &Record { message: &message, statement: Some(&statement), ..log() })
     }
 
     /// A moment later, in some session: its number, and a duration from 1 to about 1,000 ms in microseconds.
@@ -191,6 +190,15 @@ fn log() -> Record<'static> {
 
 fn ms(us: u64) -> String {
     format!("{}.{:03} ms", us / 1000, us % 1000)
+}
+
+/// Whether the shape's statement comes by the simple protocol.
+fn is_simple(shape: u64) -> bool {
+    shape.is_multiple_of(3)
+}
+
+fn statement(rng: &mut Rng, shape: u64) -> String {
+    if is_simple(shape) { literal(rng, shape) } else { parameterised(shape) }
 }
 
 fn parameterised(shape: u64) -> String {
