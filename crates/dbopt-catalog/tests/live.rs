@@ -314,6 +314,28 @@ fn schemas_are_chosen_by_pattern() {
 }
 
 #[test]
+fn what_newer_servers_know_is_read_where_there_is_such() {
+    let database = Cluster::shared().database();
+    let version = database.cluster().server_version_num();
+    database.execute("CREATE TABLE t (a int); INSERT INTO t SELECT generate_series(1, 1000); CREATE INDEX t_a_idx ON t (a); ANALYZE t");
+    if version >= 150_000 {
+        database.execute("CREATE UNIQUE INDEX u ON t (a) NULLS NOT DISTINCT");
+    }
+    database.execute("SET enable_seqscan = off; SELECT * FROM t WHERE a = 5");
+    // Counters are published when the session that scanned has ended.
+    let scanned = "SELECT count(*) FROM pg_stat_user_indexes WHERE idx_scan > 0";
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while database.value(scanned) == "0" && std::time::Instant::now() < deadline {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let (catalog, _) = read(&database.conn_string());
+    let indexes = &table(&catalog, "public", "t").indexes;
+    assert_eq!(indexes.iter().filter_map(|index| index.scans).sum::<u64>(), 1);
+    assert_eq!(indexes.iter().any(|index| index.last_scan.is_some()), version >= 160_000);
+    assert_eq!(indexes.iter().any(|index| index.nulls_not_distinct), version >= 150_000);
+}
+
+#[test]
 fn tables_without_statistics_are_named() {
     let database = Cluster::shared().database();
     database.execute("CREATE TABLE t (a int) WITH (autovacuum_enabled = off); INSERT INTO t VALUES (1)");

@@ -1,6 +1,7 @@
 //! Columns, and which of them this role may not read.
 
 use dbopt_finding::Finding;
+use dbopt_sql::quote_ident;
 
 use super::{
     error::Error,
@@ -15,7 +16,7 @@ use crate::{Column, Relkind, TypeName};
 pub(super) struct Hidden {
     /// Columns for want of `SELECT`, as `schema.table.column`.
     columns: Vec<String>,
-    /// Their tables.
+    /// Their tables, as SQL names them.
     tables: Vec<String>,
     /// Tables with row-level security.
     secured: Vec<String>,
@@ -30,10 +31,11 @@ impl Hidden {
         if !self.columns.is_empty() {
             let (count, few) = (counted(self.columns.len(), "column", "columns"), list(&self.columns));
             let message = format!("role `{role}` may not see the statistics of {count}: {few}");
+            let grantee = quote_ident(role);
             let grant = if self.tables.len() <= FEW {
-                format!("GRANT SELECT ON {} TO {role}", self.tables.join(", "))
+                format!("GRANT SELECT ON {} TO {grantee}", self.tables.join(", "))
             } else {
-                format!("GRANT pg_read_all_data TO {role}")
+                format!("GRANT pg_read_all_data TO {grantee}")
             };
             let help = format!("Run {grant}; until then default statistics stand in for them.");
             findings.push(Finding::warning("catalog-statistics-hidden", message).help(help));
@@ -77,7 +79,7 @@ pub(super) async fn read(session: &Session<'_>, tables: &mut Tables) -> Result<H
         let table = &loaded.table;
         if table.kind != Relkind::View && !loaded.row_security && !row.get::<bool>("readable")? {
             hidden.columns.push(format!("{}.{}.{}", table.schema, table.name, column.name));
-            let table = format!("{}.{}", table.schema, table.name);
+            let table = format!("{}.{}", quote_ident(&table.schema), quote_ident(&table.name));
             if hidden.tables.last() != Some(&table) {
                 hidden.tables.push(table);
             }
