@@ -11,7 +11,8 @@ mod unhelped;
 
 use std::collections::BTreeSet;
 
-use dbopt_catalog::{Catalog, Index, TableId};
+use dbopt_catalog::{Catalog, ColumnStatistics, Index, KeyPart, Table, TableId};
+use dbopt_sql::quote_ident;
 
 use self::{
     drive::{Confirming, drive, is_simulated},
@@ -79,8 +80,12 @@ pub async fn advise<M: WhatIf, L: WhatIf>(
     let mut run = drive(Search::new(problem(generated), limits), model, options).await?;
     let mut questions = run.outcome.questions;
     let mut explains = 0;
-    let mut confirmed: BTreeSet<QueryId> = BTreeSet::new();
-    let mut engine = Engine::Model;
+    let mut engine = model.engine();
+    // A server's planner may also be given as the only engine.
+    let mut confirmed: BTreeSet<QueryId> = match engine {
+        Engine::Model => BTreeSet::new(),
+        Engine::HypoPg => (0..queries.len()).map(QueryId).collect(),
+    };
     if let (Some(live), false) = (live, run.interrupted) {
         let mut shortlist: Vec<CandidateId> = run.outcome.chosen.clone();
         shortlist.extend(run.outcome.promising.iter().filter(|id| !run.outcome.chosen.contains(id)));
@@ -127,6 +132,31 @@ fn by_weight(queries: &[Query]) -> impl Iterator<Item = QueryId> {
 
 /// Predicted size of an index that does not exist.
 fn predicted_bytes(catalog: &Catalog, table: TableId, index: &Index, mode: SizeMode) -> f64 {
-    let entries = index.rows.unwrap_or_else(|| size::table_rows(catalog.table(table)));
-    size::index_size(catalog, table, index, entries, mode).bytes
+    let owner = catalog.table(table);
+    let entries = index.rows.unwrap_or_else(|| size::table_rows(owner));
+    let mut index = index.clone();
+    for (position, key) in index.keys.iter().enumerate() {
+        if let KeyPart::Expression(text) = &key.part
+            && let Some(statistics) = expression_statistics(owner, text)
+        {
+            index.expression_statistics.push((position, statistics));
+        }
+    }
+    size::index_size(catalog, table, &index, entries, mode).bytes
+}
+
+/// What the statistics of a column say of a function of it that keeps width and distinct values about as they are.
+fn expression_statistics(table: &Table, text: &str) -> Option<ColumnStatistics> {
+    let (function, argument) = text.strip_suffix(')')?.split_once('(')?;
+    if !matches!(function, "lower" | "upper" | "initcap" | "trim" | "btrim" | "ltrim" | "rtrim" | "reverse") {
+        return None;
+    }
+    let column = table.columns.iter().find(|column| *quote_ident(&column.name) == *argument)?;
+    let known = column.statistics.as_ref()?;
+    Some(ColumnStatistics {
+        null_fraction: known.null_fraction,
+        average_width: known.average_width,
+        n_distinct: known.n_distinct,
+        ..ColumnStatistics::default()
+    })
 }

@@ -27,9 +27,9 @@ pub(crate) struct Wants {
 /// Collects what a query wants of the tables that can be indexed.
 pub(crate) fn collect(catalog: &Catalog, id: QueryId, query: &Query, scope: &Scope<'_>) -> Wants {
     let mut collector = Collector { catalog, id, query, scope, accesses: BTreeMap::new(), obstacles: BTreeSet::new() };
-    for block in 0..query.statement.blocks.len() {
-        collector.block(block);
-    }
+    // All are opened first: a condition may be about a table of a block that comes later.
+    (0..query.statement.blocks.len()).for_each(|block| collector.open(block));
+    (0..query.statement.blocks.len()).for_each(|block| collector.block(block));
     let mut accesses: Vec<Access> = collector.accesses.into_values().flatten().collect();
     for access in &mut accesses {
         access.tidy();
@@ -68,7 +68,8 @@ struct Collector<'a> {
 }
 
 impl<'a> Collector<'a> {
-    fn block(&mut self, id: BlockId) {
+    /// Opens an access for each table of a block.
+    fn open(&mut self, id: BlockId) {
         let block: &'a Block = &self.scope.statement().blocks[id];
         for at in 0..block.relations.len() {
             if let Source::Table(table) = self.scope.source(id, at)
@@ -89,6 +90,10 @@ impl<'a> Collector<'a> {
                 self.accesses.entry(site).or_default().push(access);
             }
         }
+    }
+
+    fn block(&mut self, id: BlockId) {
+        let block: &'a Block = &self.scope.statement().blocks[id];
         for predicate in block.filters.iter().chain(block.relations.iter().flat_map(|relation| &relation.on)) {
             self.predicate(id, predicate);
         }
