@@ -46,7 +46,9 @@ async fn compare(args: &Args, dbopt: &Path) -> Result<()> {
     let mut values = Values::default();
     let mut queries = Vec::new();
     for template in classes::templates(args.seed, args.classes) {
-        queries.push(values.fill_in(&admin, &template).await?);
+        let sql = values.fill_in(&admin, &template).await?;
+        admin.script(&format!("EXPLAIN {sql}")).await.with_context(|| format!("the server refuses `{sql}`"))?;
+        queries.push(sql);
     }
     let (mut same, mut both_none, mut disjoint, mut different) = (0, 0, 0, Vec::new());
     for sql in &queries {

@@ -34,7 +34,7 @@ const TABLES: &[Table] = &[
     table("reviews", &["product_id", "customer_id", "rating"], &["created_at"], &["title"]),
     table("carts", &["customer_id", "token"], &["updated_at"], &["checked_out_at"]),
     table("inventory_movements", &["product_id", "warehouse_id", "reason"], &["created_at"], &[]),
-    table("sessions", &["customer_id"], &["started_at", "expires_at"], &["customer_id"]),
+    table("sessions", &["customer_id"], &["started_at", "expires_at"], &[]),
     table("events", &["session_id", "customer_id", "kind"], &["occurred_at"], &["customer_id"]),
 ];
 
@@ -106,11 +106,14 @@ fn template(rng: &mut Rng) -> String {
             [] => format!("SELECT max({}) FROM {t}", rng.pick(table.range)),
             nullable => {
                 let null = rng.pick(nullable);
-                format!("SELECT id FROM {t} WHERE {null} IS NULL AND {}", equal(rng, table))
+                // Not the same column: nothing is NULL and equal to a value.
+                let other: Vec<&str> = table.equal.iter().copied().filter(|column| *column != null).collect();
+                let column = rng.pick(&other);
+                format!("SELECT id FROM {t} WHERE {null} IS NULL AND {column} = {{{t}.{column}@{}}}", rng.below(100))
             }
         },
         11 => format!("SELECT min({}) FROM {t} WHERE {}", rng.pick(table.range), equal(rng, table)),
-        12 => format!("UPDATE {t} SET id = id WHERE {}", equal(rng, table)),
+        12 => format!("UPDATE {t} SET {0} = {0} WHERE {1}", table.range[0], equal(rng, table)),
         13 => {
             let (child, parent, on) = join(rng);
             format!(
