@@ -11,6 +11,7 @@ mod candidates;
 pub mod cover;
 pub mod expression;
 pub mod hygiene;
+mod model;
 mod naming;
 mod query;
 pub mod scope;
@@ -25,5 +26,6 @@ pub use advice::{
     UnhelpedReason, WriteCost,
 };
 pub use advise::{AdviseOptions, Budget, advise};
+pub use model::ModelWhatIf;
 pub use query::{Query, QueryId};
 pub use whatif::{Answer, Candidate, CandidateId, Configuration, Engine, Question, UsedIndex, WhatIf, WhatIfError};

@@ -13,6 +13,8 @@ mod width;
 
 use dbopt_catalog::{Catalog, Index, Method, Table, TableId};
 
+pub(crate) use width::average as average_width;
+
 /// Which formula predicts sizes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum SizeMode {
