@@ -28,13 +28,21 @@ pub(crate) fn check_prefix(text: &str) -> Result<Prefix, Error> {
 }
 
 /// Finds out what an input is from its first bytes.
-pub(crate) fn detect(name: &str, sample: &[u8], kind: InputKind, options: &ReadOptions) -> Result<Detected, Error> {
+///
+/// `before` is the prefix of the log before, which is most likely the one of this log as well.
+pub(crate) fn detect(
+    name: &str,
+    sample: &[u8],
+    kind: InputKind,
+    options: &ReadOptions,
+    before: Option<&Prefix>,
+) -> Result<Detected, Error> {
     let simple = |format| Ok(Detected { format, prefix: None });
     match (kind, options.format) {
         (InputKind::Sql, _) => return simple(Format::Sql),
         (InputKind::PgStatStatements, _) => return simple(Format::PgStatStatements),
         (InputKind::Auto, None) if is_pgss(sample) => return simple(Format::PgStatStatements),
-        (_, Some(Format::Stderr)) => return stderr(name, sample, options),
+        (_, Some(Format::Stderr)) => return stderr(name, sample, options, before),
         (_, Some(format)) => return simple(format),
         (InputKind::Log | InputKind::Auto, None) => {}
     }
@@ -49,7 +57,7 @@ pub(crate) fn detect(name: &str, sample: &[u8], kind: InputKind, options: &ReadO
     if json {
         return simple(Format::Json);
     }
-    stderr(name, sample, options)
+    stderr(name, sample, options, before)
 }
 
 fn is_pgss(sample: &[u8]) -> bool {
@@ -58,7 +66,7 @@ fn is_pgss(sample: &[u8]) -> bool {
     columns.contains(&&b"query"[..]) && columns.contains(&&b"calls"[..])
 }
 
-fn stderr(name: &str, sample: &[u8], options: &ReadOptions) -> Result<Detected, Error> {
+fn stderr(name: &str, sample: &[u8], options: &ReadOptions, before: Option<&Prefix>) -> Result<Detected, Error> {
     if let Some(text) = &options.prefix {
         let fit = infer::fit(check_prefix(text)?, sample);
         if fit.is_good() {
@@ -76,6 +84,11 @@ fn stderr(name: &str, sample: &[u8], options: &ReadOptions) -> Result<Detected, 
         };
         let place = Place::at(name, position.line, position.column);
         return Err(Error::Prefix(Box::new(Finding::error("log-prefix-mismatch", message).at(place).help(help))));
+    }
+    if let Some(before) = before
+        && infer::fit(before.clone(), sample).is_whole()
+    {
+        return Ok(Detected { format: Format::Stderr, prefix: Some(before.clone()) });
     }
     if let Some(fit) = infer::infer(sample).filter(infer::Fit::is_good) {
         return Ok(Detected { format: Format::Stderr, prefix: Some(infer::lenient(fit.prefix)) });

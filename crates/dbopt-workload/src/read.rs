@@ -53,6 +53,7 @@ pub fn read_inputs(
         done: Arc::default(),
         stop: AtomicBool::new(false),
         engine: Engine { builder: Builder::new(options.memory_cap), sessions: Sessions::default() },
+        prefix: None,
         findings: Vec::new(),
     };
     if let Some(prefix) = &options.prefix {
@@ -115,6 +116,8 @@ struct Reading<'a> {
     done: Arc<AtomicU64>,
     stop: AtomicBool,
     engine: Engine,
+    /// Of the text log before.
+    prefix: Option<Prefix>,
     findings: Vec<Finding>,
 }
 
@@ -154,7 +157,7 @@ impl Reading<'_> {
             let finding = Finding::error("input-empty", "the input is empty").at(Place::file(&name));
             return Err(Error::Unusable(Box::new(finding)));
         }
-        let detected = detect::detect(&name, &sample, kind, self.options)?;
+        let detected = detect::detect(&name, &sample, kind, self.options, self.prefix.as_ref())?;
         covered.format = Some(detected.format);
         match detected.format {
             Format::Sql => sqlfile::read(&mut blocks, &mut self.engine.builder, covered)?,
@@ -170,6 +173,7 @@ impl Reading<'_> {
             Format::Stderr => {
                 if let Some(prefix) = detected.prefix {
                     covered.prefix = Some(prefix.text().to_owned());
+                    self.prefix = Some(prefix.clone());
                     blocks.set_cut(Cut::Prefix(Box::new(prefix.clone())));
                     self.log(&mut blocks, &Parser::Stderr(prefix), covered);
                 }

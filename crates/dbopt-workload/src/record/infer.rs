@@ -60,6 +60,11 @@ pub(crate) struct Fit {
 }
 
 impl Fit {
+    /// Whether the prefix reads all of the lines that hold a severity.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.read > 0 && self.read == self.heads
+    }
+
     /// Whether the prefix reads at least half of the lines that hold a severity.
     pub(crate) fn is_good(&self) -> bool {
         self.read > 0 && self.read * 2 >= self.heads
@@ -157,7 +162,11 @@ fn rate(prefix: Prefix, sample: &[u8], lines: &[(usize, usize)]) -> Fit {
         }
         fit.score += i64::from(head.when.is_some()) * 3 + i64::from(head.sqlstate.is_some());
         if matches!(severity, Severity::Detail | Severity::Statement | Severity::Hint | Severity::Context) {
-            fit.score += if head.session == last_session { 5 } else { -5 };
+            fit.score += match head.session {
+                0 => 0,
+                session if session == last_session => 5,
+                _ => -5,
+            };
         }
         last_session = head.session;
         fit.score += i64::from(head.session != 0) * 3;

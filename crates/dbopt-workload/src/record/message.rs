@@ -261,6 +261,11 @@ fn error_class(severity: &str, sqlstate: Option<[u8; 5]>, message: &[u8]) -> u64
 /// A message without its values: quoted parts become `"…"`, numbers `N`.
 pub(crate) fn error_template(message: &[u8]) -> String {
     let text = String::from_utf8_lossy(&message[..message.len().min(1_024)]);
+    // Text logs add the position of the error to the message; csvlog and jsonlog have a field for it.
+    let text = match text.rsplit_once(" at character ") {
+        Some((head, position)) if position.trim_end().bytes().all(|b| b.is_ascii_digit()) => head,
+        _ => &text,
+    };
     let mut template = String::with_capacity(text.len());
     let mut chars = text.trim_end().chars().peekable();
     while let Some(c) = chars.next() {
@@ -358,6 +363,7 @@ mod tests {
             error_template(b"invalid input syntax for type integer: \"secret 7\""),
             "invalid input syntax for type integer: \"…\""
         );
+        assert_eq!(error_template(b"syntax error at or near \"x\" at character 15"), "syntax error at or near \"…\"");
         assert_eq!(error_template(b"value 12.5 is out of range"), "value N is out of range");
     }
 }
