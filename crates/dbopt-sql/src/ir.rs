@@ -95,6 +95,10 @@ pub struct Block {
     pub aggregates: Vec<Aggregate>,
     /// Whether window functions are called; their partition and order keys are in `windows`.
     pub windows: Vec<Window>,
+    /// Expressions that the block reads besides: arguments of functions in `FROM` and in calls of window functions,
+    /// `FILTER` conditions, the values that `SET` and `VALUES` give, `WHEN … AND` of `MERGE`. They name columns that an
+    /// index-only scan would have to return.
+    pub reads: Vec<Expr>,
     /// `FOR UPDATE`, `FOR SHARE` and the like.
     pub locks_rows: bool,
 }
@@ -313,7 +317,7 @@ pub enum Predicate {
 /// A comparison or search operator.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum CompareOp {
-    /// `=` (also `IS NOT DISTINCT FROM`).
+    /// `=`. `IS NOT DISTINCT FROM` is `Other`, since no index serves it.
     Eq,
     /// `<>`.
     NotEq,

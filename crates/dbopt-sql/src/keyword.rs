@@ -233,13 +233,88 @@ pub(crate) fn expects_operand(word: &[u8]) -> bool {
     )
 }
 
+/// Whether a lower-case name is an aggregate of PostgreSQL's own. User-defined ones are not known without a catalogue.
+pub(crate) fn is_aggregate(name: &str) -> bool {
+    AGGREGATES.binary_search(&name).is_ok()
+}
+
+/// Whether a lower-case name is a function that may return something else at each call, so that no index can be searched
+/// for its result. Only those that are met in queries are listed.
+pub(crate) fn is_volatile(name: &str) -> bool {
+    matches!(
+        name,
+        "random"
+            | "setseed"
+            | "random_normal"
+            | "clock_timestamp"
+            | "timeofday"
+            | "nextval"
+            | "currval"
+            | "lastval"
+            | "setval"
+            | "gen_random_uuid"
+            | "uuid_generate_v4"
+            | "uuidv4"
+            | "uuidv7"
+            | "pg_sleep"
+    )
+}
+
+/// Aggregates (<https://www.postgresql.org/docs/current/functions-aggregate.html>), ascending.
+const AGGREGATES: &[&str] = &[
+    "any_value",
+    "array_agg",
+    "avg",
+    "bit_and",
+    "bit_or",
+    "bit_xor",
+    "bool_and",
+    "bool_or",
+    "corr",
+    "count",
+    "covar_pop",
+    "covar_samp",
+    "every",
+    "json_agg",
+    "json_arrayagg",
+    "json_object_agg",
+    "json_objectagg",
+    "jsonb_agg",
+    "jsonb_object_agg",
+    "max",
+    "min",
+    "mode",
+    "percentile_cont",
+    "percentile_disc",
+    "range_agg",
+    "range_intersect_agg",
+    "regr_avgx",
+    "regr_avgy",
+    "regr_count",
+    "regr_intercept",
+    "regr_r2",
+    "regr_slope",
+    "regr_sxx",
+    "regr_sxy",
+    "regr_syy",
+    "stddev",
+    "stddev_pop",
+    "stddev_samp",
+    "string_agg",
+    "sum",
+    "var_pop",
+    "var_samp",
+    "variance",
+    "xmlagg",
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_list_is_ascending() {
-        assert!(QUOTED.is_sorted());
+        assert!(QUOTED.is_sorted() && AGGREGATES.is_sorted());
         assert!(needs_quotes("order") && !needs_quotes("orders"));
     }
 }

@@ -5,7 +5,9 @@
 //! whoever has a catalogue resolves them.
 #![warn(missing_docs)]
 
+mod analysis;
 mod bind;
+mod expr;
 pub mod ir;
 mod keyword;
 mod lexer;
@@ -14,6 +16,7 @@ mod normal;
 mod quote;
 mod split;
 
+pub use analysis::{analyze, fuzz_analyze};
 pub use bind::bind_parameters;
 pub use lexer::{Lexer, Token, TokenKind, lex};
 pub use name::{Name, TableName};
