@@ -30,7 +30,8 @@ pub(crate) fn server() -> anyhow::Result<Binaries> {
     if !can_install {
         let packages = missing.packages(15).join(" ");
         bail!(
-            "the tests need {missing}\non Debian or Ubuntu, as root: apt-get install {packages}\nor set {BIN_VARIABLE}"
+            "the tests need {missing}; on Debian or Ubuntu, as root: apt-get install {packages}; a server elsewhere is \
+             named by its bin folder in {BIN_VARIABLE}"
         );
     }
     say(format!("installing {missing}"));

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use dbopt_testkit::{BIN_VARIABLE, Binaries};
 
 use crate::metadata::Metadata;
-use crate::shell::{cargo, say};
+use crate::shell::{cargo, say, show};
 use crate::{npm_server, setup};
 
 /// The major that the everyday server stands for in `--pg`.
@@ -51,6 +51,7 @@ pub(crate) fn test(args: &Args) -> anyhow::Result<ExitCode> {
 fn cargo_test(server: &Binaries, packages: &[String], args: &[String]) -> anyhow::Result<ExitCode> {
     let mut command = cargo();
     command.arg("test").args(packages).args(args).env(BIN_VARIABLE, server.folder());
+    say(format_args!("PostgreSQL {} in {}: {}", server.major()?, server.folder().display(), show(&command)));
     let status = command.status().context("cannot run cargo test")?;
     let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
     Ok(ExitCode::from(code))
