@@ -11,6 +11,7 @@ mod candidates;
 pub mod cover;
 pub mod expression;
 pub mod hygiene;
+mod input;
 mod model;
 mod naming;
 mod query;
@@ -26,6 +27,7 @@ pub use advice::{
     UnhelpedReason, WriteCost,
 };
 pub use advise::{AdviseOptions, Budget, advise};
+pub use input::{queries_from_workload, query_from_plan};
 pub use model::ModelWhatIf;
 pub use query::{Query, QueryId};
 pub use whatif::{Answer, Candidate, CandidateId, Configuration, Engine, Question, UsedIndex, WhatIf, WhatIfError};

@@ -171,7 +171,9 @@ impl Findings<'_> {
             );
         }
         if index.keys.iter().any(|key| key.as_column().is_none()) {
-            notes.push("Run ANALYZE on the table afterwards: the expression has statistics only from then on.".to_owned());
+            notes.push(
+                "Run ANALYZE on the table afterwards: the expression has statistics only from then on.".to_owned(),
+            );
         }
         if self.catalog.table(table).kind == Relkind::Partitioned {
             notes.push("On a partitioned table each partition gets its own index.".to_owned());

@@ -19,6 +19,9 @@ mod partial;
 mod predicates;
 mod types;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use dbopt_catalog::{Catalog, Index, IndexKey, KeyPart, Method, TableId};
