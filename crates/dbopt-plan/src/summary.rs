@@ -11,6 +11,7 @@ use crate::tree::usage::Buffers;
 
 /// One line of the printed tree.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TreeRow {
     /// Depth; 0 for the root.
     pub depth: usize,
@@ -45,6 +46,7 @@ pub struct TreeRow {
 
 /// A line below a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Detail {
     /// What it is, such as `Filter`.
     pub name: String,
@@ -56,6 +58,7 @@ pub struct Detail {
 
 /// Counts of blocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BlocksSummary {
     /// Found in the buffer cache.
     pub shared_hit: u64,
@@ -90,6 +93,7 @@ impl From<Buffers> for BlocksSummary {
 
 /// A plan on the wire.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PlanSummary {
     /// Time to plan, ms.
     pub planning_ms: Option<f64>,
@@ -107,6 +111,7 @@ pub struct PlanSummary {
 
 /// A trigger on the wire.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TriggerSummary {
     /// Name of the trigger, or else of its constraint.
     pub name: String,

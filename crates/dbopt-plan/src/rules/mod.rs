@@ -31,6 +31,7 @@ pub(crate) const WARNING_SHARE: f64 = 0.2;
 
 /// How much a finding concerns.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Impact {
     /// Time, ms; none with `TIMING OFF`.
     pub ms: Option<f64>,
@@ -40,10 +41,13 @@ pub struct Impact {
 
 /// One finding on a plan.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PlanFinding {
     /// The rule.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub code: Code,
     /// Warning or note.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub severity: Severity,
     /// The node: positions among the children from the root on. None when the finding is on the statement.
     pub path: Option<Vec<usize>>,
