@@ -18,6 +18,7 @@ mod query;
 pub mod scope;
 pub mod search;
 pub mod size;
+pub mod statements;
 pub mod walk;
 mod whatif;
 pub mod write_cost;
