@@ -1,3 +1,36 @@
-//! The dbopt command line.
+//! The dbopt command line: flags to settings, settings to libraries, results to documents, documents to exit codes.
 
-fn main() {}
+mod cli;
+mod commands;
+mod document;
+mod exit;
+mod failure;
+mod output;
+mod sql;
+mod view;
+
+use clap::Parser;
+
+use crate::{cli::Cli, exit::Exit, failure::Failure};
+
+fn main() -> std::process::ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return exit::usage(&error).into(),
+    };
+    let stderr = output::Stderr::new(&cli.global);
+    let outcome = std::panic::catch_unwind(|| commands::run(cli));
+    let exit = match outcome {
+        Ok(Ok(exit)) => exit,
+        Ok(Err(failure)) => {
+            stderr.failure(&failure);
+            failure.exit
+        }
+        // The panic hook has printed what happened and where.
+        Err(_) => {
+            stderr.failure(&Failure::internal());
+            Exit::Internal
+        }
+    };
+    exit.into()
+}

@@ -1,0 +1,272 @@
+//! The command line's grammar. `-h` is the host, as in PostgreSQL's own programs; help is `-?` and `--help`.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Index advice, plan reading and workload reports for PostgreSQL.
+#[derive(Debug, Parser)]
+#[command(name = "dbopt", version, disable_help_flag = true, disable_help_subcommand = true, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Global {
+    /// Print help
+    #[arg(short = '?', long, global = true, action = clap::ArgAction::Help)]
+    help: Option<bool>,
+    /// When to use colour; NO_COLOR and PG_COLOR are honoured
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    pub(crate) color: Color,
+    /// Print no warnings and no progress, only errors
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Say which indexes to create and drop for a logged workload, and why
+    Advise(Box<Advise>),
+    /// Report what a log holds: queries by time, errors, events, and what could not be read
+    Logs(Logs),
+    /// Read EXPLAIN output: time, rows and misestimates by node, and what matters most
+    Explain(Explain),
+    /// Write schema, sizes, indexes and column statistics of a database to a file, without rows
+    Snapshot(Snapshot),
+    /// Print the JSON Schema of an output format
+    Schema {
+        /// Which format
+        #[arg(value_enum)]
+        of: SchemaOf,
+    },
+    /// Print a completion script for a shell
+    Completions {
+        /// Which shell
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// Write man pages
+    Man {
+        /// Folder to write them to
+        #[arg(value_name = "FOLDER")]
+        folder: String,
+    },
+}
+
+/// Formats that have a JSON Schema.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum SchemaOf {
+    Advice,
+    Explain,
+    Logs,
+    Snapshot,
+}
+
+/// Where to connect, by libpq's conventions.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Connection")]
+pub(crate) struct Connection {
+    /// Database name, connection URI or key=value string
+    #[arg(short = 'd', long = "dbname", value_name = "DB")]
+    pub(crate) dbname: Option<String>,
+    /// Server host or socket folder
+    #[arg(short = 'h', long, value_name = "HOST")]
+    pub(crate) host: Option<String>,
+    /// Server port
+    #[arg(short = 'p', long, value_name = "PORT")]
+    pub(crate) port: Option<String>,
+    /// User name
+    #[arg(short = 'U', long, value_name = "USER")]
+    pub(crate) username: Option<String>,
+}
+
+/// How to read logs.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Logs")]
+pub(crate) struct LogOptions {
+    /// The server's log_line_prefix; inferred when not given
+    #[arg(long, value_name = "PREFIX")]
+    pub(crate) log_line_prefix: Option<String>,
+    /// Format of the logs; detected when not given
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub(crate) log_format: Option<LogFormat>,
+    /// Threads to read with; as many as there are processors when not given
+    #[arg(short, long, value_name = "N")]
+    pub(crate) jobs: Option<std::num::NonZeroUsize>,
+}
+
+/// Formats of server logs.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum LogFormat {
+    Stderr,
+    Csvlog,
+    Jsonlog,
+}
+
+/// `dbopt advise`
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "Exit codes: 0 done, 1 advice with --fail-on advice, 2 usage or unusable input, 3 connection, 6 less than half \
+                  of the input recognised, 70 internal error, 130 interrupted (the best answer so far is printed)."
+)]
+pub(crate) struct Advise {
+    /// Server logs (stderr, csvlog or jsonlog; plain, gz, zst, bz2, lz4 or xz); `-` is standard input
+    #[arg(value_name = "LOG")]
+    pub(crate) logs: Vec<String>,
+    /// Files of SQL statements, each counted once
+    #[arg(long, value_name = "FILE")]
+    pub(crate) sql: Vec<String>,
+    /// EXPLAIN output, text or JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plan: Vec<String>,
+    /// Statistics of pg_stat_statements: from a CSV file, or from the connected database when no file is named
+    #[arg(long, value_name = "CSV", num_args = 0..=1, require_equals = true)]
+    pub(crate) pg_stat_statements: Option<Option<String>>,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// Use a snapshot written by `dbopt snapshot` instead of a database
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["dbname", "ddl"])]
+    pub(crate) snapshot: Option<String>,
+    /// Use DDL, such as from `pg_dump --schema-only`, instead of a database
+    #[arg(long, value_name = "FILE", conflicts_with = "dbname")]
+    pub(crate) ddl: Option<String>,
+    #[command(flatten)]
+    pub(crate) reading: LogOptions,
+    /// Most storage for new indexes: bytes with a unit, or percent of all table bytes
+    #[arg(long, value_name = "SIZE|PERCENT", value_parser = crate::commands::budget::parse, help_heading = "Advice")]
+    pub(crate) budget: Option<dbopt_advisor::Budget>,
+    /// How to count index sizes: as they are built, or as HypoPG says
+    #[arg(long, value_enum, default_value_t = Sizes::Built, help_heading = "Advice")]
+    pub(crate) sizes: Sizes,
+    /// Who answers what a query would cost: HypoPG where the connected database has it, or the in-process model
+    #[arg(long, value_enum, default_value_t = Engine::Auto, help_heading = "Advice")]
+    pub(crate) engine: Engine,
+    /// Show cost against storage after each index
+    #[arg(long, help_heading = "Advice")]
+    pub(crate) frontier: bool,
+    /// Exit with 1 when there is advice
+    #[arg(long, value_enum, value_name = "WHAT", help_heading = "Output")]
+    pub(crate) fail_on: Option<FailOn>,
+    /// Keep literals and parameters out of the output
+    #[arg(long, help_heading = "Output")]
+    pub(crate) redact: bool,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = AdviseFormat::Table, help_heading = "Output")]
+    pub(crate) format: AdviseFormat,
+    /// Write to a file instead of standard output
+    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) output: Option<String>,
+    /// Write the SQL that takes the advice back to a file
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) rollback: Option<String>,
+}
+
+/// How index sizes are counted.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Sizes {
+    /// As PostgreSQL builds them, with deduplication
+    Built,
+    /// As HypoPG predicts them
+    Hypopg,
+}
+
+/// Who answers what-if questions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Engine {
+    /// HypoPG when it is there, or else the model
+    Auto,
+    /// The in-process model
+    Model,
+    /// HypoPG, or fail
+    Hypopg,
+}
+
+/// What makes a command exit with 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FailOn {
+    /// Any index to create or drop
+    Advice,
+}
+
+/// Output formats of `dbopt advise`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AdviseFormat {
+    Table,
+    Json,
+    Sql,
+    Markdown,
+}
+
+/// Output formats of reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportFormat {
+    Table,
+    Json,
+    Markdown,
+}
+
+/// `dbopt logs`
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Logs {
+    /// Server logs (stderr, csvlog or jsonlog; plain, gz, zst, bz2, lz4 or xz); `-` is standard input
+    #[arg(value_name = "LOG", required = true)]
+    pub(crate) logs: Vec<String>,
+    #[command(flatten)]
+    pub(crate) reading: LogOptions,
+    /// How many queries to list
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) top: usize,
+    /// Keep literals and parameters out of the output
+    #[arg(long)]
+    pub(crate) redact: bool,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
+    pub(crate) format: ReportFormat,
+    /// Write to a file instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<String>,
+}
+
+/// `dbopt explain`
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Explain {
+    /// EXPLAIN output, text or JSON; `-` is standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) file: String,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
+    pub(crate) format: ReportFormat,
+    /// Write to a file instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<String>,
+}
+
+/// `dbopt snapshot`
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Snapshot {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// Tables of these schemas only
+    #[arg(short = 'n', long = "schema", value_name = "SCHEMA")]
+    pub(crate) schemas: Vec<String>,
+    /// File to write; standard output when not given
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<String>,
+    /// Replace values in statistics by keyed hashes and leave histograms out
+    #[arg(long)]
+    pub(crate) redact: bool,
+    /// File with the key of the hashes; a random key that is thrown away when not given
+    #[arg(long, value_name = "FILE", requires = "redact")]
+    pub(crate) redact_key: Option<String>,
+}

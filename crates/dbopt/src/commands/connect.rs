@@ -1,0 +1,75 @@
+//! A session from the connection flags.
+
+use std::future::Future;
+
+use dbopt_finding::Finding;
+use dbopt_pg::{ConnectArgs, Environment, Session, SessionProfile, Settings};
+
+use super::Context;
+use crate::{cli::Connection, exit::Exit, failure::Failure};
+
+impl Connection {
+    /// Whether any flag names a server or a database.
+    pub(crate) fn is_given(&self) -> bool {
+        self.dbname.is_some() || self.host.is_some() || self.port.is_some() || self.username.is_some()
+    }
+}
+
+/// Opens a read-only session.
+pub(crate) async fn open(context: &Context, connection: &Connection) -> Result<Session, Failure> {
+    let args = ConnectArgs {
+        database: connection.dbname.as_deref(),
+        host: connection.host.as_deref(),
+        port: connection.port.as_deref(),
+        user: connection.username.as_deref(),
+        password: None,
+    };
+    let settings = Settings::resolve(&args, &Environment::of_process()).map_err(|error| {
+        let hint = error.hint_text().map(str::to_owned);
+        let failure = Failure::usage(error.to_string());
+        match hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    })?;
+    let notices: Vec<Finding> = settings
+        .notices()
+        .iter()
+        .map(|notice| {
+            let finding = Finding::warning("connection-setting", notice.message.clone());
+            match &notice.hint {
+                Some(hint) => finding.help(hint.clone()),
+                None => finding,
+            }
+        })
+        .collect();
+    context.stderr.findings(&notices);
+    or_interrupted(context, Session::connect(&settings, &SessionProfile::reading())).await?.map_err(failure)
+}
+
+/// The failure of a session.
+pub(crate) fn failure(error: dbopt_pg::Error) -> Failure {
+    let exit = if matches!(error, dbopt_pg::Error::Settings(_)) { Exit::Usage } else { Exit::Connection };
+    let failure = Failure::new(exit, error.to_string());
+    match error.hint() {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
+/// Waits for a future, or for the interrupt.
+pub(crate) async fn or_interrupted<T>(context: &Context, future: impl Future<Output = T>) -> Result<T, Failure> {
+    tokio::select! {
+        value = future => Ok(value),
+        () = context.interrupt.wait() => Err(Failure::new(Exit::Interrupted, "interrupted before there was an answer")),
+    }
+}
+
+/// Runs a future on a runtime of this thread.
+pub(crate) fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Internal, format!("could not start the runtime: {error}")))?;
+    runtime.block_on(future)
+}

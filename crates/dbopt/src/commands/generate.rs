@@ -1,0 +1,45 @@
+//! What is made from the program itself: completions, man pages and JSON Schemas.
+
+use clap::CommandFactory;
+
+use crate::{
+    cli::{Cli, SchemaOf},
+    exit::Exit,
+    failure::Failure,
+    output, view,
+};
+
+/// Prints a completion script.
+pub(crate) fn completions(shell: clap_complete::Shell) -> Result<Exit, Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "dbopt", &mut script);
+    output::data(None, &String::from_utf8_lossy(&script))?;
+    Ok(Exit::Done)
+}
+
+/// Writes a man page for dbopt and one for each of its commands.
+pub(crate) fn man(folder: &str) -> Result<Exit, Failure> {
+    let failed = |error: std::io::Error| Failure::file("write man pages to", folder, &error);
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    let mut command = Cli::command();
+    command.build();
+    let pages = std::iter::once(command.clone()).chain(command.get_subcommands().cloned());
+    for page in pages {
+        let name = if page.get_name() == "dbopt" { "dbopt".to_owned() } else { format!("dbopt-{}", page.get_name()) };
+        let file = std::fs::File::create(format!("{folder}/{name}.1")).map_err(failed)?;
+        clap_mangen::Man::new(page).title(name).render(&mut &file).map_err(failed)?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Prints the JSON Schema of an output format.
+pub(crate) fn schema(of: SchemaOf) -> Result<Exit, Failure> {
+    let schema = match of {
+        SchemaOf::Advice => schemars::schema_for!(view::advise::AdviceView).to_value(),
+        SchemaOf::Explain => schemars::schema_for!(view::explain::ExplainView).to_value(),
+        SchemaOf::Logs => schemars::schema_for!(view::logs::LogsView).to_value(),
+        SchemaOf::Snapshot => dbopt_catalog::snapshot::schema(),
+    };
+    output::json(None, &schema)?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,25 @@
+//! `dbopt logs`
+
+use super::{Context, read};
+use crate::{
+    cli::{Logs, ReportFormat},
+    document,
+    exit::Exit,
+    failure::Failure,
+    output,
+    view::logs::LogsView,
+};
+
+/// Reads logs and prints what they hold.
+pub(crate) fn run(context: &Context, args: &Logs) -> Result<Exit, Failure> {
+    let workload = read::workload(context, &args.logs, Vec::new(), &args.reading)?;
+    context.stderr.findings(&workload.findings);
+    let view = LogsView::new(&workload, args.top, args.redact);
+    let to = args.output.as_deref();
+    match args.format {
+        ReportFormat::Json => output::json(to, &view)?,
+        ReportFormat::Table => output::text(&context.global, to, &document::logs::document(&view))?,
+        ReportFormat::Markdown => output::markdown(to, &document::logs::document(&view))?,
+    }
+    Ok(read::exit(context, &workload))
+}

@@ -1,0 +1,43 @@
+//! The commands: each turns its flags into settings, asks the libraries, and prints the answer.
+
+mod advise;
+pub(crate) mod budget;
+mod catalogue;
+mod connect;
+mod explain;
+mod generate;
+mod interrupt;
+mod logs;
+mod progress;
+mod read;
+mod snapshot;
+mod statistics;
+
+use crate::{
+    cli::{Cli, Command, Global},
+    exit::Exit,
+    failure::Failure,
+    output::Stderr,
+};
+
+/// What every command is given.
+pub(crate) struct Context {
+    pub(crate) global: Global,
+    pub(crate) stderr: Stderr,
+    pub(crate) interrupt: interrupt::Interrupt,
+}
+
+/// Runs the command of a command line.
+pub(crate) fn run(cli: Cli) -> Result<Exit, Failure> {
+    let stderr = Stderr::new(&cli.global);
+    let context = Context { global: cli.global, stderr, interrupt: interrupt::Interrupt::listen() };
+    match cli.command {
+        Command::Advise(args) => advise::run(&context, &args),
+        Command::Logs(args) => logs::run(&context, &args),
+        Command::Explain(args) => explain::run(&context, &args),
+        Command::Snapshot(args) => snapshot::run(&context, &args),
+        Command::Schema { of } => generate::schema(of),
+        Command::Completions { shell } => generate::completions(shell),
+        Command::Man { folder } => generate::man(&folder),
+    }
+}

@@ -1,0 +1,28 @@
+//! Results as documents to read.
+
+pub(crate) mod advise;
+mod coverage;
+pub(crate) mod explain;
+pub(crate) mod logs;
+
+/// A statement cut to a length that fits a line, on one line.
+fn one_line(sql: &str, most: usize) -> String {
+    let words: Vec<&str> = sql.split_whitespace().collect();
+    let line = words.join(" ");
+    if line.chars().count() <= most {
+        return line;
+    }
+    let cut: String = line.chars().take(most.saturating_sub(1)).collect();
+    format!("{}…", cut.trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::one_line;
+
+    #[test]
+    fn long_statements_are_cut() {
+        assert_eq!(one_line("select  a\n from b", 40), "select a from b");
+        assert_eq!(one_line("select a from b", 9), "select a…");
+    }
+}

@@ -1,0 +1,41 @@
+//! Exit codes: one table for all commands.
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Done; advice counts as done.
+    Done,
+    /// There is something to do, and `--fail-on` asked to say so; or a gate failed.
+    Findings,
+    /// The command line or a policy is wrong, or an input cannot be used.
+    Usage,
+    /// No connection, or the connection broke.
+    Connection,
+    /// Some objects failed, or less than half of the input was recognised.
+    Partial,
+    /// A fault of dbopt itself.
+    Internal,
+    /// Interrupted; the best answer so far was printed.
+    Interrupted,
+}
+
+impl From<Exit> for std::process::ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Done => 0,
+            Exit::Findings => 1,
+            Exit::Usage => 2,
+            Exit::Connection => 3,
+            Exit::Partial => 6,
+            Exit::Internal => 70,
+            Exit::Interrupted => 130,
+        })
+    }
+}
+
+/// Prints clap's answer to a command line that names nothing to do: help and version to stdout, errors to stderr.
+pub(crate) fn usage(error: &clap::Error) -> Exit {
+    // A closed pipe behind `dbopt --help | head` is not an error.
+    let _ = error.print();
+    if error.use_stderr() { Exit::Usage } else { Exit::Done }
+}

@@ -1,0 +1,115 @@
+//! Where output goes: data to stdout or a file, everything else to stderr.
+
+use std::io::{IsTerminal, Write};
+
+use dbopt_finding::Finding;
+use dbopt_report::{Document, markdown, terminal};
+
+use crate::{
+    cli::{Color, Global},
+    failure::Failure,
+};
+
+/// Writes data: to the named file, or else to stdout. A reader that went away is a clean end.
+pub(crate) fn data(to: Option<&str>, text: &str) -> Result<(), Failure> {
+    match to {
+        Some(name) if name != "-" => std::fs::write(name, text).map_err(|error| Failure::file("write", name, &error)),
+        _ => match std::io::stdout().lock().write_all(text.as_bytes()) {
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                Err(Failure::file("write", "<stdout>", &error))
+            }
+            _ => Ok(()),
+        },
+    }
+}
+
+/// Writes a value as indented JSON.
+pub(crate) fn json(to: Option<&str>, value: &impl serde::Serialize) -> Result<(), Failure> {
+    let mut text = serde_json::to_string_pretty(value)
+        .map_err(|error| Failure::internal().detail(format!("the result has no JSON form: {error}")))?;
+    text.push('\n');
+    data(to, &text)
+}
+
+/// Writes a document as terminal text.
+pub(crate) fn text(global: &Global, to: Option<&str>, document: &Document) -> Result<(), Failure> {
+    let to_terminal = to.is_none_or(|name| name == "-") && std::io::stdout().is_terminal();
+    let width = if to_terminal { terminal_width() } else { 120 };
+    let options = terminal::Options { color: global.color.enabled(to_terminal), width };
+    data(to, &terminal::print(document, &options))
+}
+
+/// Writes a document as Markdown.
+pub(crate) fn markdown(to: Option<&str>, document: &Document) -> Result<(), Failure> {
+    data(to, &markdown::print(document))
+}
+
+/// Columns of the terminal as `COLUMNS` or the terminal itself says, or else 100.
+fn terminal_width() -> u16 {
+    let from_environment = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let from_terminal = || terminal_size::terminal_size().map(|(width, _)| width.0);
+    from_environment.or_else(from_terminal).unwrap_or(100).clamp(60, 200)
+}
+
+/// Messages to the person in front of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stderr {
+    options: terminal::Options,
+    quiet: bool,
+}
+
+impl Stderr {
+    /// Settles colour and loudness.
+    pub(crate) fn new(global: &Global) -> Self {
+        let color = global.color.enabled(std::io::stderr().is_terminal());
+        Self { options: terminal::Options { color, width: 120 }, quiet: global.quiet }
+    }
+
+    /// Prints findings; with `--quiet` only errors.
+    pub(crate) fn findings(&self, findings: &[Finding]) {
+        for finding in findings {
+            if !self.quiet || finding.severity == dbopt_finding::Severity::Error {
+                self.line(&format!("dbopt: {}", terminal::print_finding(finding, &self.options)));
+            }
+        }
+    }
+
+    /// Prints why a command failed.
+    pub(crate) fn failure(&self, failure: &Failure) {
+        self.findings(&failure.findings);
+        let mut text = format!("dbopt: error: {}\n", failure.message);
+        if let Some(detail) = &failure.detail {
+            text.push_str(&format!("detail: {detail}\n"));
+        }
+        if let Some(hint) = &failure.hint {
+            text.push_str(&format!("hint: {hint}\n"));
+        }
+        self.line(&text);
+    }
+
+    /// Whether progress may be shown.
+    pub(crate) fn shows_progress(&self) -> bool {
+        !self.quiet && std::io::stderr().is_terminal()
+    }
+
+    fn line(&self, text: &str) {
+        // Nobody is left to be told when stderr is closed.
+        let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    }
+}
+
+impl Color {
+    /// Whether to colour output that goes to a terminal or not; `NO_COLOR` and `PG_COLOR` are honoured.
+    fn enabled(self, to_terminal: bool) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Never => false,
+            Self::Auto => match std::env::var("PG_COLOR").as_deref() {
+                _ if std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) => false,
+                Ok("always") => true,
+                Ok("never") => false,
+                _ => to_terminal,
+            },
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! Results in the form that leaves the program: what `--format json` prints and what documents are made from.
+//!
+//! These structs are the wire format. They are filled by hand from domain types, so that a change inside a library
+//! does not change what scripts read. `schema_version` rises when a reader could break.
+
+pub(crate) mod advise;
+pub(crate) mod explain;
+pub(crate) mod finding;
+pub(crate) mod input;
+pub(crate) mod logs;
+
+/// Version of the wire formats.
+pub(crate) const SCHEMA_VERSION: u32 = 1;
