@@ -22,6 +22,7 @@ mod choice;
 mod connect;
 mod environment;
 mod error;
+mod fuzz;
 mod keyvalue;
 mod keyword;
 mod passfile;
@@ -39,6 +40,8 @@ mod uri;
 pub use choice::{SslMode, TargetSessionAttrs};
 pub use environment::Environment;
 pub use error::Error;
+#[doc(hidden)]
+pub use fuzz::fuzz_connection;
 pub use profile::SessionProfile;
 pub use redact::redact;
 pub use session::{Canceller, Session};

@@ -8,6 +8,7 @@
 mod analysis;
 mod bind;
 mod expr;
+mod fuzz;
 pub mod ir;
 mod keyword;
 mod lexer;
@@ -18,6 +19,8 @@ mod split;
 
 pub use analysis::{analyze, fuzz_analyze};
 pub use bind::bind_parameters;
+#[doc(hidden)]
+pub use fuzz::fuzz_tokens;
 pub use lexer::{Lexer, Token, TokenKind, lex};
 pub use name::{Name, TableName};
 pub use normal::{Fingerprint, ParseFingerprintError, fingerprint, fingerprint_and_normalize, normalize};

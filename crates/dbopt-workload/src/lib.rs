@@ -4,6 +4,7 @@
 mod builder;
 mod detect;
 mod error;
+mod fuzz;
 mod hash;
 mod input;
 mod model;
@@ -18,6 +19,8 @@ mod time;
 
 pub use dbopt_sql::Fingerprint;
 pub use error::Error;
+#[doc(hidden)]
+pub use fuzz::fuzz_read;
 pub use model::{
     Compression, Coverage, ErrorClass, Events, Format, InputCoverage, LoggedPlan, NameSet, OtherClasses, PlanFormat,
     QueryClass, Sample, Skipped, SourcePlace, Sources, StatementKind, Tally, Workload,
