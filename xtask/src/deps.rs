@@ -93,6 +93,7 @@ mod tests {
                 .collect(),
         };
         let metadata = Metadata {
+            root: ".".into(),
             target_folder: "target".into(),
             packages: vec![
                 package("dbopt-plan", &[("dbopt-sql", false), ("dbopt-workload", true), ("serde", false)]),

@@ -8,8 +8,10 @@ mod bench;
 mod ci;
 mod deps;
 mod example;
+mod fuzz;
 mod metadata;
 mod npm_server;
+mod schema;
 mod setup;
 mod shell;
 mod test;
@@ -31,6 +33,10 @@ enum Task {
     Bench(bench::Bench),
     /// Make the files of examples/shop again, from a server that really runs the workload
     Example(example::Args),
+    /// Run the fuzz targets of the parsers, each for a while
+    Fuzz(fuzz::Args),
+    /// Write the JSON Schemas of docs/schemas
+    Schema(schema::Args),
 }
 
 fn main() -> ExitCode {
@@ -47,6 +53,8 @@ fn run(task: Task) -> anyhow::Result<ExitCode> {
         Task::Ci => return ci::ci(),
         Task::Deps => deps::deps()?,
         Task::Example(args) => example::run(&args)?,
+        Task::Fuzz(args) => fuzz::fuzz(&args)?,
+        Task::Schema(args) => schema::schema(&args)?,
         Task::Bench(bench) => bench::run(&bench)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -9,6 +9,8 @@ use crate::shell::{capture, cargo};
 
 /// The workspace's packages.
 pub(crate) struct Metadata {
+    /// The folder of the workspace's manifest.
+    pub(crate) root: PathBuf,
     pub(crate) target_folder: PathBuf,
     pub(crate) packages: Vec<Package>,
 }
@@ -40,6 +42,7 @@ impl Metadata {
             Ok(Package { name: text(&value["name"])?, dependencies })
         };
         Ok(Self {
+            root: text(&json["workspace_root"])?.into(),
             target_folder: text(&json["target_directory"])?.into(),
             packages: list(&json["packages"])?.iter().map(package).collect::<Result<_, _>>()?,
         })
