@@ -117,7 +117,9 @@ impl Builder {
             Entry::Occupied(held) => held.into_mut(),
             Entry::Vacant(vacant) => {
                 let text = parsed.text(query.text);
-                let class = QueryClass::new(query.fingerprint, sql::normalize(&text), sql::kind(&text));
+                let mut normal = sql::normalize(&text);
+                normal.shrink_to_fit();
+                let class = QueryClass::new(query.fingerprint, normal, sql::kind(&text));
                 self.bytes += class.bytes() + size_of::<Class>() - size_of::<QueryClass>() + 48;
                 vacant.insert(Box::new(Class { class, contexts: Vec::new() }))
             }

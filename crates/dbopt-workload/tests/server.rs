@@ -44,6 +44,21 @@ fn read_all(cluster: &Cluster) -> Workload {
     cluster.stop();
     let folder = cluster.data_dir().join("log");
     let file = |extension: &str| folder.join(format!("server.{extension}"));
+    // The collector writes on for a moment after the server has ended.
+    for extension in ["log", "csv", "json"] {
+        let complete = || {
+            std::fs::read(file(extension)).is_ok_and(|log| {
+                memchr::memmem::find(&log, b"database system is shut down").is_some() && log.ends_with(b"\n")
+            })
+        };
+        for _ in 0..500 {
+            if complete() {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        assert!(complete(), "the {extension} log is complete");
+    }
     let mut all: Vec<(Format, Workload)> = Vec::new();
     for (format, extension) in [(Format::Stderr, "log"), (Format::Csv, "csv"), (Format::Json, "json")] {
         for threads in [1, 3] {

@@ -26,6 +26,9 @@ impl NameSet {
             Ok(_) => {}
             Err(at) => {
                 if at < Self::MOST {
+                    if self.names.is_empty() {
+                        self.names.reserve_exact(1);
+                    }
                     self.names.insert(at, Arc::clone(name));
                 }
                 if at >= Self::MOST || self.names.len() > Self::MOST {

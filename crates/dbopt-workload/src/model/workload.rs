@@ -109,8 +109,13 @@ impl Workload {
     pub(crate) fn sort(&mut self) {
         let weight =
             |class: &QueryClass| class.time.total_ns.saturating_add(class.parse_ns).saturating_add(class.bind_ns);
-        self.classes
-            .sort_by(|a, b| weight(b).cmp(&weight(a)).then(b.calls.cmp(&a.calls)).then_with(|| a.text.cmp(&b.text)));
+        self.classes.sort_unstable_by(|a, b| {
+            weight(b)
+                .cmp(&weight(a))
+                .then(b.calls.cmp(&a.calls))
+                .then_with(|| a.text.cmp(&b.text))
+                .then(a.fingerprint.cmp(&b.fingerprint))
+        });
         self.errors.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.key().cmp(&b.key())));
     }
 }

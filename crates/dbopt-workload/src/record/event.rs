@@ -1,6 +1,7 @@
 //! Events: what one block of a log says, in a form small enough to hand over to the ordered part.
 
 use std::borrow::Cow;
+use std::hash::BuildHasher;
 use std::ops::Range;
 
 use memchr::memmem;
@@ -8,6 +9,7 @@ use memchr::memmem;
 use crate::Fingerprint;
 use crate::model::PlanFormat;
 use crate::time::Timestamp;
+use crate::{hash, sql};
 
 /// A text within a block: in its own bytes, or in the side buffer of unescaped texts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -151,6 +153,8 @@ pub(crate) struct Parsed {
     pub(crate) tabbed: bool,
     pub(crate) events: Vec<Event>,
     pub(crate) contexts: Vec<Context>,
+    /// Fingerprints of texts that were met before, in this block or an earlier one.
+    pub(crate) known: KnownTexts,
     /// Newlines in the block.
     pub(crate) lines: u64,
     pub(crate) records: u64,
@@ -181,6 +185,15 @@ impl Parsed {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
+    /// A statement of the extended protocol and its fingerprint. Such texts come again and again to the letter, so it is
+    /// cheaper to recognise one than to read it once more.
+    pub(crate) fn repeated_query(&mut self, text: Span) -> Query {
+        let mut known = std::mem::take(&mut self.known);
+        let fingerprint = known.fingerprint(self.slice(text));
+        self.known = known;
+        Query { text, fingerprint }
+    }
+
     /// Puts a text into the side buffer.
     pub(crate) fn put_aside(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Span {
         let start = self.aside.len();
@@ -198,13 +211,48 @@ impl Parsed {
 
     /// Empties everything but keeps the memory.
     pub(crate) fn clear(&mut self) {
-        let Self { bytes, aside, events, contexts, skipped, .. } = std::mem::take(self);
-        *self = Self { bytes, aside, events, contexts, skipped, ..Self::default() };
+        let Self { bytes, aside, events, contexts, skipped, known, .. } = std::mem::take(self);
+        *self = Self { bytes, aside, events, contexts, skipped, known, ..Self::default() };
         self.bytes.clear();
         self.aside.clear();
         self.events.clear();
         self.contexts.clear();
         self.skipped.clear();
+    }
+}
+
+/// A table of texts and their fingerprints, one text in each place; a new text takes the place of an old one.
+#[derive(Default)]
+pub(crate) struct KnownTexts {
+    places: Vec<(Vec<u8>, Fingerprint)>,
+}
+
+impl KnownTexts {
+    const PLACES: usize = 2_048;
+    /// Longer texts are read each time.
+    const LONGEST: usize = 2_048;
+
+    fn fingerprint(&mut self, text: &[u8]) -> Fingerprint {
+        if text.len() > Self::LONGEST || text.is_empty() {
+            return sql::fingerprint(text);
+        }
+        if self.places.is_empty() {
+            self.places.resize(Self::PLACES, (Vec::new(), Fingerprint(0)));
+        }
+        let place = hash::fixed().hash_one(text) as usize % Self::PLACES;
+        let (held, fingerprint) = &mut self.places[place];
+        if held.as_slice() != text {
+            held.clear();
+            held.extend_from_slice(text);
+            *fingerprint = sql::fingerprint(text);
+        }
+        *fingerprint
+    }
+}
+
+impl std::fmt::Debug for KnownTexts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KnownTexts").finish_non_exhaustive()
     }
 }
 
@@ -229,6 +277,17 @@ mod tests {
     fn only_the_servers_own_tabs_go() {
         assert_eq!(untab(b"a\n\tb\n\t\tc\td\n"), &b"a\nb\n\tc\td\n"[..]);
         assert_eq!(untab(b"ab"), &b"ab"[..]);
+    }
+
+    #[test]
+    fn texts_that_share_a_place_keep_their_own_fingerprints() {
+        let mut known = KnownTexts::default();
+        let texts: Vec<String> =
+            (0..3 * KnownTexts::PLACES).map(|n| format!("select c{n} from t where id = $1")).collect();
+        for text in texts.iter().chain(&texts) {
+            assert_eq!(known.fingerprint(text.as_bytes()), sql::fingerprint(text.as_bytes()));
+            assert_eq!(known.fingerprint(text.as_bytes()), sql::fingerprint(text.as_bytes()));
+        }
     }
 
     #[test]

@@ -77,7 +77,10 @@ fn log(parsed: &mut Parsed, span: Span) -> What {
             None => What::Other,
         },
         Some(b'e') => match protocol_step(message) {
-            Some((step, text)) => What::Announced { step, query: query(parsed, span.part(text..message.len())) },
+            Some((step, text)) => {
+                let text = span.part(text..message.len());
+                What::Announced { step, query: parsed.repeated_query(text) }
+            }
             None => What::Other,
         },
         Some(b't') => temporary_file(message).unwrap_or(What::Other),
@@ -117,7 +120,8 @@ fn duration(parsed: &mut Parsed, span: Span, length: usize) -> Option<What> {
         return Some(What::Timed { ns, step, query: query(parsed, span.part(at + 11..message.len())) });
     }
     if let Some((step, text)) = protocol_step(rest) {
-        return Some(What::Timed { ns, step, query: query(parsed, span.part(at + text..message.len())) });
+        let text = span.part(at + text..message.len());
+        return Some(What::Timed { ns, step, query: parsed.repeated_query(text) });
     }
     if let Some(body) = rest.strip_prefix(b"plan:") {
         let skip = body.iter().take_while(|b| b.is_ascii_whitespace()).count();
