@@ -1,6 +1,8 @@
 //! Advice from statements to really built indexes, with the server's planner as the engine.
 
-use dbopt_advisor::{Advice, AdviseOptions, Budget, Confidence, DropReason, Engine, Query, UnhelpedReason, advise};
+use dbopt_advisor::{
+    Advice, AdviseOptions, Budget, Confidence, DropReason, Engine, ModelWhatIf, Query, UnhelpedReason, advise,
+};
 use dbopt_catalog::{Build, Catalog, live};
 use dbopt_hypopg::{HypoPgWhatIf, Timeouts, available};
 use dbopt_sql::analyze;
@@ -125,6 +127,33 @@ async fn what_is_advised_makes_the_workload_cheaper_when_it_is_built() {
     }
     let (catalog, again) = run(&database, &queries, &AdviseOptions::default()).await;
     assert_eq!(created(&catalog, &again), Vec::<String>::new(), "advice that is followed is not repeated");
+}
+
+#[tokio::test]
+async fn the_server_confirms_what_the_model_picked_with_few_questions() {
+    let Some(database) = database() else { return };
+    let queries = [
+        query("SELECT * FROM orders WHERE customer_id = 42 ORDER BY placed_at DESC LIMIT 10", 500.0),
+        query("SELECT count(*) FROM orders WHERE customer_id = 17", 300.0),
+        query("SELECT * FROM orders WHERE total = 3 AND state = 'open'", 100.0),
+        query("SELECT * FROM orders WHERE id = 5", 1000.0),
+    ];
+    let (client, connection) =
+        tokio_postgres::connect(&database.conn_string(), NoTls).await.expect("the cluster takes connections");
+    tokio::spawn(connection);
+    let (catalog, _) = live::read(&client, &live::ReadOptions::default()).await.expect("the catalogue can be read");
+    let availability = available(&client).await.expect("an answer");
+    let timeouts = Timeouts::default();
+    let mut live = HypoPgWhatIf::new(&client, &availability, &catalog, &queries, timeouts).expect("usable");
+    let mut model = ModelWhatIf::new(&catalog, &queries);
+    let options = AdviseOptions::default();
+    let both = advise(&catalog, &queries, &options, &mut model, Some(&mut live)).await.expect("advice");
+    assert_eq!(live.refusals(), []);
+    assert_eq!(both.totals.explains, live.explains());
+    let (_, alone) = run(&database, &queries, &options).await;
+    assert!(both.totals.explains < alone.totals.questions, "{:?} {:?}", both.totals, alone.totals);
+    assert_eq!(created(&catalog, &both), created(&catalog, &alone));
+    assert!(both.create.iter().all(|create| create.engine == Engine::HypoPg));
 }
 
 #[tokio::test]

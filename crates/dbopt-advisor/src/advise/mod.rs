@@ -8,6 +8,7 @@ mod drive;
 mod options;
 mod report;
 mod unhelped;
+mod weights;
 
 use std::collections::BTreeSet;
 
@@ -25,7 +26,7 @@ use crate::{
     scope::Scope,
     search::{Limits, Problem, Search},
     size::{self, SizeMode},
-    whatif::{Candidate, CandidateId, Engine, WhatIf, WhatIfError},
+    whatif::{Candidate, CandidateId, Configuration, Engine, Question, WhatIf, WhatIfError},
     write_cost::Writes,
 };
 
@@ -63,8 +64,12 @@ pub async fn advise<M: WhatIf, L: WhatIf>(
         total_gain: options.total_gain,
         ..Limits::default()
     };
+    let plain = |at| Question { query: QueryId(at), configuration: Configuration::default() };
+    let plain: Vec<Question> = (0..queries.len()).map(plain).collect();
+    model.candidates(&[]);
+    let underestimates = weights::underestimates(queries, &model.ask(&plain).await?);
     let problem = |candidates: Vec<Candidate>| Problem {
-        weights: queries.iter().map(|query| query.calls).collect(),
+        weights: queries.iter().zip(&underestimates).map(|(query, times)| query.calls * times).collect(),
         candidates,
         relevant: Box::new(|query: QueryId, candidate: &Candidate| {
             footprints[query.0].can_use(candidate.table, &candidate.index)
@@ -78,7 +83,7 @@ pub async fn advise<M: WhatIf, L: WhatIf>(
 
     let thought_of = generated.len();
     let mut run = drive(Search::new(problem(generated), limits), model, options).await?;
-    let mut questions = run.outcome.questions;
+    let mut questions = plain.len() + run.outcome.questions;
     let mut explains = 0;
     let mut engine = model.engine();
     // A server's planner may also be given as the only engine.
@@ -105,6 +110,7 @@ pub async fn advise<M: WhatIf, L: WhatIf>(
         scopes: &scopes,
         wants: &wants,
         writes: &writes,
+        underestimates: &underestimates,
         write_costs: &write_costs,
         run: &run,
         limits,

@@ -26,6 +26,8 @@ pub(super) struct Findings<'a> {
     pub(super) scopes: &'a [Scope<'a>],
     pub(super) wants: &'a [Wants],
     pub(super) writes: &'a Writes,
+    /// How many times each query was underestimated, by the log.
+    pub(super) underestimates: &'a [f64],
     pub(super) write_costs: &'a [WriteCost],
     pub(super) run: &'a Run,
     pub(super) limits: Limits,
@@ -53,6 +55,7 @@ impl Findings<'_> {
             .collect();
         unhelped.sort_by(|a, b| self.weight(b.query).total_cmp(&self.weight(a.query)).then(a.query.cmp(&b.query)));
         let cost = |answers: &[Option<crate::whatif::Answer>]| {
+            // Costs as the planner says them; the log's correction is in the choice alone.
             let each = answers.iter().zip(self.queries);
             each.map(|(answer, query)| answer.as_ref().map_or(0.0, |answer| answer.cost) * query.calls).sum()
         };
@@ -162,6 +165,13 @@ impl Findings<'_> {
                 index.method.name()
             ));
             confidence = Confidence::Low;
+        }
+        let times = benefits.iter().map(|benefit| self.underestimates[benefit.query.0]).fold(1.0, f64::max);
+        if times > 1.0 {
+            notes.push(format!(
+                "By the log, a statement that it helps takes {times:.0} times longer than its estimated cost suggests; it \
+                 was weighed by its time."
+            ));
         }
         if write.stops_hot {
             notes.push(

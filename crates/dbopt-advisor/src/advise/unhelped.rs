@@ -109,7 +109,7 @@ fn hint(case: &Case<'_>) -> Option<String> {
             "The condition computes with `{column}` before it compares: compare the bare column, with a range if need be."
         ),
         Obstacle::Cast(column) => {
-            format!("The condition casts `{column}`: cast the value to the column's type instead.")
+            format!("The condition casts `{column}`: compare the bare column instead, with a range if need be.")
         }
         Obstacle::LeadingWildcard(column) => format!(
             "A pattern with a leading wildcard needs trigrams: CREATE EXTENSION pg_trgm, and an index USING gin ({column} \

@@ -136,7 +136,10 @@ fn for_access(context: &Context<'_>, access: &Access) -> Vec<Index> {
     lists = unique(lists.into_iter().filter(|parts| is_sound(context.catalog, access.table, parts)));
     let plain = lists.iter().map(|parts| btree(context.catalog, access.table, parts));
     let mut indexes: Vec<Index> = plain.collect();
-    indexes.extend(lists.iter().filter_map(|parts| covering::index(context, access, parts)));
+    // A row that a unique index finds costs one visit of the table, which is little to save for a second index.
+    let single = |parts: &&Parts| has_unique_lead(context.catalog, access.table, parts, parts.len());
+    let several = lists.iter().filter(|parts| !single(parts));
+    indexes.extend(several.filter_map(|parts| covering::index(context, access, parts)));
     indexes.extend(partial::indexes(context, access, &lists));
     indexes.extend(inverted::indexes(context, access));
     indexes.extend(brin::indexes(context, access));
@@ -189,17 +192,21 @@ fn is_sound(catalog: &Catalog, table: TableId, parts: &[Part]) -> bool {
         Key::Column(column) => types::has_btree(&catalog.table(table).columns[column.0].kind),
         Key::Expression(_) => true,
     });
-    !parts.is_empty() && parts.len() <= MOST_KEYS && width <= WIDEST && typed && !leads_by_unique(catalog, table, parts)
+    !parts.is_empty()
+        && parts.len() <= MOST_KEYS
+        && width <= WIDEST
+        && typed
+        && !has_unique_lead(catalog, table, parts, parts.len() - 1)
 }
 
-/// Whether the keys begin with all keys of a unique index: that one finds the single row already.
-fn leads_by_unique(catalog: &Catalog, table: TableId, parts: &[Part]) -> bool {
+/// Whether the keys begin with all keys of a unique index of so many keys at most: that one finds the single row.
+fn has_unique_lead(catalog: &Catalog, table: TableId, parts: &[Part], most: usize) -> bool {
     let table = catalog.table(table);
     table.indexes.iter().any(|index| {
         index.unique
             && index.valid
             && index.predicate.is_none()
-            && index.keys.len() < parts.len()
+            && index.keys.len() <= most.min(parts.len())
             && index
                 .keys
                 .iter()
