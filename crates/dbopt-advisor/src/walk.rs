@@ -88,6 +88,7 @@ pub fn block_exprs<'a>(block: &'a Block, found: &mut dyn FnMut(&'a Expr)) {
         }
     }
     block.aggregates.iter().flat_map(|aggregate| &aggregate.args).for_each(&mut *found);
+    block.reads.iter().for_each(&mut *found);
     for window in &block.windows {
         window.partition_by.iter().for_each(&mut *found);
         window.order_by.iter().for_each(|key| found(&key.expr));
