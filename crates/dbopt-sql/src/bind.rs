@@ -24,9 +24,15 @@ pub fn bind_parameters(sql: &str, parameters: &[Option<String>]) -> String {
         let number: Option<usize> = sql[token.start + 1..token.end].parse().ok();
         let Some(value) = number.and_then(|number| parameters.get(number.checked_sub(1)?)) else { continue };
         bound.push_str(&sql[copied..token.start]);
+        if joins(bound.bytes().next_back()) {
+            bound.push(' ');
+        }
         match value {
             Some(value) => bound.push_str(&quote_literal(value)),
             None => bound.push_str("NULL"),
+        }
+        if joins(sql.as_bytes().get(token.end).copied()) {
+            bound.push(' ');
         }
         copied = token.end;
     }
@@ -34,9 +40,20 @@ pub fn bind_parameters(sql: &str, parameters: &[Option<String>]) -> String {
     bound
 }
 
+/// Whether a constant that stands right beside a byte could be taken for one token with it, as in `$1and` or `u&$1`.
+fn joins(byte: Option<u8>) -> bool {
+    byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || !byte.is_ascii() || b"_$'\"&".contains(&byte))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_stay_tokens_of_their_own() {
+        let values = [Some("x".to_owned()), None];
+        assert_eq!(bind_parameters("$1and $2and u&$1,$1$2", &values), "'x' and NULL and u& 'x','x' NULL");
+    }
 
     #[test]
     fn parameters_without_a_value_stay() {

@@ -38,3 +38,20 @@ pub fn fuzz_tokens(bytes: &[u8]) {
     });
     assert!(lex(bound.as_bytes()).map(|token| token.kind).eq(expected), "{bound}");
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_laws_hold_for_pieces_in_any_order(
+            pieces in prop::collection::vec(prop::sample::select(vec![
+                "$1", "$2", "$3", "'a'", "'", "e'", "\\", "\"", "$$", "$a$", "--", "\n", "/*", "*/", " ", ";", "(", ")", ",", "-",
+                "1", "1e", "0x", ".", "::", "@", "b", "in", "values", "copy t from stdin;", "begin", "atomic", "end", "é", "u&",
+            ]), 0..16)
+        ) {
+            super::fuzz_tokens(pieces.concat().as_bytes());
+        }
+    }
+}
