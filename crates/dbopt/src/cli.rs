@@ -64,6 +64,17 @@ pub(crate) enum Command {
     },
 }
 
+impl Command {
+    /// Whether literals and parameters are to be kept out of all output.
+    pub(crate) fn redacts(&self) -> bool {
+        match self {
+            Self::Advise(args) => args.redact,
+            Self::Logs(args) => args.redact,
+            _ => false,
+        }
+    }
+}
+
 /// Formats that have a JSON Schema.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum SchemaOf {

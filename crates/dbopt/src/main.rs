@@ -18,8 +18,8 @@ fn main() -> std::process::ExitCode {
         Ok(cli) => cli,
         Err(error) => return exit::usage(&error).into(),
     };
-    let stderr = output::Stderr::new(&cli.global);
-    let outcome = std::panic::catch_unwind(|| commands::run(cli));
+    let stderr = output::Stderr::new(&cli.global).redacting(cli.command.redacts());
+    let outcome = std::panic::catch_unwind(|| commands::run(cli, stderr));
     let exit = match outcome {
         Ok(Ok(exit)) => exit,
         Ok(Err(failure)) => {

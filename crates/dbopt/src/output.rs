@@ -56,21 +56,32 @@ fn terminal_width() -> u16 {
 pub(crate) struct Stderr {
     options: terminal::Options,
     quiet: bool,
+    redact: bool,
 }
 
 impl Stderr {
     /// Settles colour and loudness.
     pub(crate) fn new(global: &Global) -> Self {
         let color = global.color.enabled(std::io::stderr().is_terminal());
-        Self { options: terminal::Options { color, width: 120 }, quiet: global.quiet }
+        Self { options: terminal::Options { color, width: 120 }, quiet: global.quiet, redact: false }
+    }
+
+    /// The same, without the source lines of findings when they are to be redacted.
+    pub(crate) fn redacting(self, redact: bool) -> Self {
+        Self { redact, ..self }
     }
 
     /// Prints findings; with `--quiet` only errors.
     pub(crate) fn findings(&self, findings: &[Finding]) {
         for finding in findings {
-            if !self.quiet || finding.severity == dbopt_finding::Severity::Error {
-                self.line(&format!("dbopt: {}", terminal::print_finding(finding, &self.options)));
+            if self.quiet && finding.severity != dbopt_finding::Severity::Error {
+                continue;
             }
+            let mut finding = finding.clone();
+            if let Some(place) = finding.place.as_mut().filter(|_| self.redact) {
+                place.snippet = None;
+            }
+            self.line(&format!("dbopt: {}", terminal::print_finding(&finding, &self.options)));
         }
     }
 

@@ -68,8 +68,8 @@ fn a_truncated_log_is_read_as_far_as_it_goes() {
 #[test]
 fn mostly_unreadable_input_changes_the_exit_code() {
     let log = std::fs::read_to_string(shop("postgresql.log")).expect("the log");
-    let mut mixed: String = log.lines().take(200).map(|line| format!("{line}\n")).collect();
-    mixed.push_str(&"some other program wrote this line\n".repeat(2_000));
+    let mut mixed = "some other program wrote this line\n".repeat(2_000);
+    mixed.extend(log.lines().take(200).map(|line| format!("{line}\n")));
     let run = advise_on(mixed.as_bytes());
     assert_eq!(run.code, 6, "{}", run.stderr);
     assert!(run.stdout.contains("not read") && run.stderr.contains("warning"), "{}", run.stderr);

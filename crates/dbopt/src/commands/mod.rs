@@ -28,8 +28,7 @@ pub(crate) struct Context {
 }
 
 /// Runs the command of a command line.
-pub(crate) fn run(cli: Cli) -> Result<Exit, Failure> {
-    let stderr = Stderr::new(&cli.global);
+pub(crate) fn run(cli: Cli, stderr: Stderr) -> Result<Exit, Failure> {
     let context = Context { global: cli.global, stderr, interrupt: interrupt::Interrupt::listen() };
     match cli.command {
         Command::Advise(args) => advise::run(&context, &args),

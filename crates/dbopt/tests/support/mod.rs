@@ -9,24 +9,24 @@ use std::{
 
 /// What a run of the binary gave.
 #[derive(Debug)]
-pub struct Ran {
-    pub code: i32,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 /// The repository's root.
-pub fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the workspace is there")
 }
 
 /// A file of the shop example.
-pub fn shop(file: &str) -> String {
+pub(crate) fn shop(file: &str) -> String {
     root().join("examples/shop").join(file).display().to_string()
 }
 
 /// The binary, with no connection settings of the environment.
-pub fn command() -> Command {
+pub(crate) fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dbopt"));
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("PG") {
@@ -38,12 +38,12 @@ pub fn command() -> Command {
 }
 
 /// Runs the binary.
-pub fn dbopt(args: &[&str]) -> Ran {
+pub(crate) fn dbopt(args: &[&str]) -> Ran {
     ran(command().args(args).output().expect("the binary starts"))
 }
 
 /// What an ended process gave.
-pub fn ran(output: Output) -> Ran {
+pub(crate) fn ran(output: Output) -> Ran {
     Ran {
         code: output.status.code().unwrap_or(-1),
         stdout: String::from_utf8(output.stdout).expect("output is UTF-8"),
@@ -53,13 +53,13 @@ pub fn ran(output: Output) -> Ran {
 
 impl Ran {
     /// The output as JSON, of a run that went well.
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         assert_eq!(self.code, 0, "{}", self.stderr);
         serde_json::from_str(&self.stdout).expect("output is JSON")
     }
 
     /// Asserts an end with an exit code, a message, and nothing on standard output.
-    pub fn fails(&self, code: i32, message: &str) {
+    pub(crate) fn fails(&self, code: i32, message: &str) {
         assert_eq!(self.code, code, "{}", self.stderr);
         assert!(self.stderr.contains(message), "`{message}` is not in:\n{}", self.stderr);
         assert!(self.stdout.is_empty(), "{}", self.stdout);
