@@ -13,7 +13,7 @@ mod weights;
 use std::collections::BTreeSet;
 
 use dbopt_catalog::{Catalog, ColumnStatistics, Index, KeyPart, Table, TableId};
-use dbopt_sql::quote_ident;
+use dbopt_sql::{TokenKind, lex, quote_ident};
 
 use self::{
     drive::{Confirming, drive, is_simulated},
@@ -56,6 +56,7 @@ pub async fn advise<M: WhatIf, L: WhatIf>(
     let size = |table: TableId, index: &Index| predicted_bytes(catalog, table, index, options.sizes);
     let generated: Vec<Candidate> = candidates::generate(catalog, &accesses, options.candidates)
         .into_iter()
+        .filter(|(_, index)| options.literals || !has_literal(index))
         .map(|(table, index)| Candidate { table, bytes: size(table, &index), index })
         .collect();
     let limits = Limits {
@@ -165,4 +166,15 @@ fn expression_statistics(table: &Table, text: &str) -> Option<ColumnStatistics> 
         n_distinct: known.n_distinct,
         ..ColumnStatistics::default()
     })
+}
+
+/// Whether an index's definition holds a constant.
+fn has_literal(index: &Index) -> bool {
+    let expressions = index.keys.iter().filter_map(|key| match &key.part {
+        KeyPart::Expression(text) => Some(text),
+        KeyPart::Column(_) => None,
+    });
+    expressions
+        .chain(&index.predicate)
+        .any(|text| lex(text.as_bytes()).any(|token| matches!(token.kind, TokenKind::String | TokenKind::Number)))
 }

@@ -49,6 +49,8 @@ pub struct AdviseOptions {
     pub total_gain: f64,
     /// The most candidates to think of.
     pub candidates: usize,
+    /// Whether an index may hold a literal of the workload, in its predicate or in an expression.
+    pub literals: bool,
     /// Length of the workload's period in seconds, when known; it relates the server's write counters to the workload.
     pub period: Option<f64>,
     /// Set from outside to end the search with the best answer so far.
@@ -64,6 +66,7 @@ impl Default for AdviseOptions {
             query_gain: limits.query_gain,
             total_gain: limits.total_gain,
             candidates: 4000,
+            literals: true,
             period: None,
             interrupt: None,
         }

@@ -179,6 +179,7 @@ fn options(context: &Context, args: &Advise, workload: &Workload) -> AdviseOptio
             Sizes::Built => SizeMode::Built,
             Sizes::Hypopg => SizeMode::HypoPg,
         },
+        literals: !args.redact,
         period: period.filter(|seconds| *seconds > 0.0),
         interrupt: Some(Arc::clone(context.interrupt.flag())),
         ..AdviseOptions::default()

@@ -288,8 +288,9 @@ impl AdviceView {
             totals: TotalsView {
                 cost_before: advice.totals.cost_before,
                 cost_after: advice.totals.cost_after,
-                create_bytes: advice.totals.create_bytes,
-                drop_bytes: advice.totals.drop_bytes,
+                // An empty sum is -0.
+                create_bytes: advice.totals.create_bytes + 0.0,
+                drop_bytes: advice.totals.drop_bytes + 0.0,
                 candidates: advice.totals.candidates,
                 questions: advice.totals.questions,
                 explains: advice.totals.explains,
