@@ -101,17 +101,16 @@ fn summary(document: &mut Document, advice: &AdviceView) {
         );
     }
     document.paragraph(text.and(Style::Strong, "."));
+    let explains = match totals.explains {
+        0 => String::new(),
+        explains => format!(" and {} EXPLAINs", number::count(explains as f64)),
+    };
     document.paragraph(Text::styled(
         Style::Dim,
         format!(
-            "{} candidates, {} what-if questions{}. Costs are the planner's units, not milliseconds.",
+            "{} candidates, {} what-if questions{explains}. Costs are the planner's units, not milliseconds.",
             number::count(totals.candidates as f64),
             number::count(totals.questions as f64),
-            if totals.explains > 0 {
-                format!(" and {} EXPLAINs", number::count(totals.explains as f64))
-            } else {
-                String::new()
-            },
         ),
     ));
 }
@@ -186,14 +185,16 @@ fn facts(create: &CreateView) -> Vec<Text> {
 }
 
 fn benefit_row(benefit: &BenefitView) -> Vec<Text> {
-    let plans =
-        format!("{}\n{} → {}", one_line(&benefit.query.text, TEXT_WIDTH), benefit.plan_before, benefit.plan_after);
     let mut row = query_cells(&benefit.query);
     row.push(
         Text::from(format!("{} → ", number::cost(benefit.cost_before)))
             .and(Style::Good, number::cost(benefit.cost_after)),
     );
-    row.push(Text::from(plans));
+    row.push(
+        Text::from(one_line(&benefit.query.text, TEXT_WIDTH))
+            .and(Style::Dim, format!("\nbefore: {}", benefit.plan_before))
+            .and(Style::Dim, format!("\nafter: {}", benefit.plan_after)),
+    );
     row
 }
 
