@@ -1,6 +1,6 @@
 //! Ways to get the rows of a set of relations, and which of them are worth keeping (`pathnode.c`).
 
-use std::sync::Arc;
+use std::{cmp::Ordering, sync::Arc};
 
 /// A set of relations of one block, by bit.
 pub(crate) type Mask = u64;
@@ -151,21 +151,64 @@ impl Paths {
     }
 }
 
+/// `add_path`: of two paths that differ in cost by less than the fuzz, the better ordered or sooner one stays.
 fn keep(list: &mut Vec<Path>, new: Path, startup_matters: bool) {
-    let dominates = |a: &Path, b: &Path, fuzz: f64| {
-        a.total <= b.total * fuzz
-            && (!startup_matters || a.startup <= b.startup * fuzz)
-            && a.outer & !b.outer == 0
-            && a.rows <= b.rows
-            && (b.order.is_empty() || a.is_sorted_by(&b.order))
-    };
-    if list.iter().any(|old| dominates(old, &new, FUZZ) && !(new.total < old.total && dominates(&new, old, FUZZ))) {
-        return;
+    let mut accepted = true;
+    list.retain(|old| {
+        if !accepted {
+            return true;
+        }
+        let costs = compare_costs(&new, old, startup_matters, FUZZ);
+        let orders = compare_orders(&new, old);
+        let (Some(costs), Some(orders)) = (costs, orders) else { return true };
+        let new_fits = new.outer & !old.outer == 0 && new.rows <= old.rows;
+        let old_fits = old.outer & !new.outer == 0 && old.rows <= new.rows;
+        match (costs, orders) {
+            (Ordering::Less, Ordering::Less | Ordering::Equal) | (Ordering::Equal, Ordering::Less) => !new_fits,
+            (Ordering::Greater, Ordering::Greater | Ordering::Equal) | (Ordering::Equal, Ordering::Greater) => {
+                accepted = !old_fits;
+                true
+            }
+            (Ordering::Equal, Ordering::Equal) => {
+                let exact = compare_costs(&new, old, startup_matters, 1.000_000_000_1);
+                let better = new.rows < old.rows || new.rows <= old.rows && exact == Some(Ordering::Less);
+                if new_fits && better {
+                    return false;
+                }
+                accepted = !old_fits;
+                true
+            }
+            _ => true,
+        }
+    });
+    if accepted {
+        let at = list.partition_point(|old| old.total <= new.total);
+        list.insert(at, new);
+        list.truncate(MOST);
     }
-    list.retain(|old| !dominates(&new, old, FUZZ));
-    let at = list.partition_point(|old| old.total <= new.total);
-    list.insert(at, new);
-    list.truncate(MOST);
+}
+
+/// `compare_path_costs_fuzzily`; `None` when one starts sooner and the other ends sooner, and both matter.
+fn compare_costs(a: &Path, b: &Path, startup_matters: bool, fuzz: f64) -> Option<Ordering> {
+    if a.total > b.total * fuzz {
+        return (!startup_matters || b.startup <= a.startup * fuzz).then_some(Ordering::Greater);
+    }
+    if b.total > a.total * fuzz {
+        return (!startup_matters || a.startup <= b.startup * fuzz).then_some(Ordering::Less);
+    }
+    Some(if a.startup > b.startup * fuzz {
+        Ordering::Greater
+    } else if b.startup > a.startup * fuzz {
+        Ordering::Less
+    } else {
+        Ordering::Equal
+    })
+}
+
+/// `compare_pathkeys`: the longer of two orders that agree is the better, and so the lesser here.
+fn compare_orders(a: &Path, b: &Path) -> Option<Ordering> {
+    let common = a.order.iter().zip(&*b.order).take_while(|(a, b)| a == b).count();
+    (common == a.order.len().min(b.order.len())).then(|| b.order.len().cmp(&a.order.len()))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::Joins;
 use crate::model::{
-    cost::{Costs, DISABLED, byte_size, clamp_rows},
+    cost::{DISABLED, byte_size, clamp_rows},
     path::{Label, Node, Path, PathKey, Paths},
     prepared::JoinType,
     selectivity,
@@ -13,42 +13,47 @@ impl Joins<'_, '_> {
         if self.pair.equalities.is_empty() {
             return;
         }
-        let ids: Vec<usize> = self.hands().map(|(_, outer, _)| outer.id).collect();
+        let pairs: Vec<(usize, usize)> = self.hands().map(|(_, outer, inner)| (outer.id, inner.id)).collect();
         let (Some(cheapest_outer), Some(cheapest_inner)) = (self.outer.cheapest(), self.inner.cheapest()) else {
             return;
         };
         // In the order of a path that has one, and in the order of the equalities.
-        let mut orders: Vec<Vec<PathKey>> = Vec::new();
-        let usual = |id: usize| PathKey { id, descending: false, nulls_first: false };
-        let by_outer = self.outer.list.iter().chain(&self.outer.partial).chain(&self.inner.list);
-        for path in by_outer {
-            let keys: Vec<PathKey> = path.order.iter().copied().take_while(|key| ids.contains(&key.id)).collect();
-            if !keys.is_empty() && !orders.contains(&keys) {
-                orders.push(keys);
+        let mut orders: Vec<[Vec<PathKey>; 2]> = Vec::new();
+        let mut add = |keys: Vec<PathKey>, from_outer: bool| {
+            let other = |key: &PathKey| {
+                let found = pairs.iter().find(|pair| key.id == if from_outer { pair.0 } else { pair.1 });
+                found.map(|pair| PathKey { id: if from_outer { pair.1 } else { pair.0 }, ..*key })
+            };
+            let others: Vec<PathKey> = keys.iter().map_while(other).collect();
+            let keys = keys[..others.len()].to_vec();
+            let both = if from_outer { [keys, others] } else { [others, keys] };
+            if !both[0].is_empty() && !orders.contains(&both) {
+                orders.push(both);
             }
-        }
-        let plain: Vec<PathKey> = ids.iter().map(|id| usual(*id)).collect();
-        if !orders.contains(&plain) {
-            orders.push(plain);
-        }
-        orders.truncate(4);
-        for keys in &orders {
-            let mut outers: Vec<Path> =
-                self.outer.list.iter().filter(|p| p.outer == 0 && p.is_sorted_by(keys)).take(2).cloned().collect();
+        };
+        self.outer.list.iter().chain(&self.outer.partial).for_each(|path| add(path.order.to_vec(), true));
+        self.inner.list.iter().for_each(|path| add(path.order.to_vec(), false));
+        add(pairs.iter().map(|pair| PathKey { id: pair.0, descending: false, nulls_first: false }).collect(), true);
+        orders.truncate(MAX_ORDERS);
+        for [outer_keys, inner_keys] in &orders {
+            let ready = |paths: &Paths, keys: &[PathKey]| -> Vec<Path> {
+                paths.list.iter().filter(|path| path.outer == 0 && path.is_sorted_by(keys)).take(2).cloned().collect()
+            };
+            let mut outers = ready(self.outer, outer_keys);
             if !outers.iter().any(|path| path.total <= cheapest_outer.total) {
-                outers.push(self.sorted(cheapest_outer, keys, self.outer_set().width));
+                outers.push(self.sorted(cheapest_outer, outer_keys, self.outer_set().width));
             }
-            let mut inners: Vec<Path> =
-                self.inner.list.iter().filter(|p| p.outer == 0 && p.is_sorted_by(keys)).take(2).cloned().collect();
+            let mut inners = ready(self.inner, inner_keys);
             if !inners.iter().any(|path| path.total <= cheapest_inner.total) {
-                inners.push(self.sorted(cheapest_inner, keys, self.inner_set().width));
+                inners.push(self.sorted(cheapest_inner, inner_keys, self.inner_set().width));
             }
             if self.parallel && !matches!(self.pair.kind, JoinType::Right | JoinType::Full) {
-                outers.extend(self.outer.partial.iter().filter(|path| path.is_sorted_by(keys)).take(1).cloned());
+                let partial = self.outer.partial.iter().filter(|path| path.is_sorted_by(outer_keys));
+                outers.extend(partial.take(1).cloned());
             }
             for outer in &outers {
                 for inner in &inners {
-                    self.merge(outer, inner, keys, into);
+                    self.merge(outer, inner, outer_keys, into);
                 }
             }
         }
@@ -114,6 +119,8 @@ impl Joins<'_, '_> {
         path.workers = outer.workers;
         path.order = self.order_of(outer);
         into.add(path, self.startup_matters);
-        debug_assert!(Costs::divisor(1) > 1.0);
     }
 }
+
+/// Orders in which two sides are merged.
+const MAX_ORDERS: usize = 4;

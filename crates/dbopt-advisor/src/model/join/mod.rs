@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::{
     cost::Costs,
-    path::{Label, Mask, Node, Path, PathKey, Paths},
+    path::{Label, Node, Path, PathKey, Paths},
     prepared::{Block, Hand, JoinType, Pair, RelSet},
     sort,
 };
@@ -138,11 +138,6 @@ impl<'p, 'a> Joins<'p, 'a> {
 
     /// Whether a path depends on nothing but the other side of this join.
     fn usable_inner(&self, path: &Path) -> bool {
-        path.outer & self.inner_set().mask == 0
-    }
-
-    /// Relations that a join of two paths still depends on.
-    fn remaining(&self, outer: &Path, inner: &Path) -> Mask {
-        (outer.outer | inner.outer) & !(self.outer_set().mask | self.inner_set().mask)
+        path.outer & !self.outer_set().mask == 0
     }
 }

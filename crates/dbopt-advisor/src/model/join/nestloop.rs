@@ -13,7 +13,9 @@ impl Joins<'_, '_> {
         if matches!(self.pair.kind, JoinType::Right | JoinType::Full) {
             return;
         }
-        let outers: Vec<&Path> = self.outer.list.iter().chain(self.partial_outers()).collect();
+        // Neither side may wait for a row of the other, nor the join for one of a relation beyond it.
+        let outers = self.outer.list.iter().filter(|path| path.outer == 0);
+        let outers: Vec<&Path> = outers.chain(self.partial_outers()).collect();
         // Each inner path that is cheapest for what it depends on, and the cheapest one kept in memory.
         let mut inners: Vec<Path> = Vec::new();
         for inner in &self.inner.list {
@@ -31,14 +33,6 @@ impl Joins<'_, '_> {
         for outer in outers {
             for inner in inners.iter().chain(&kept) {
                 let depends = inner.outer & self.outer_set().mask;
-                if inner.outer & !self.outer_set().mask & outer.outer != inner.outer & !self.outer_set().mask
-                    && inner.outer & !self.outer_set().mask != 0
-                {
-                    // It would still depend on a relation outside of this join that the outer side does not.
-                    if self.set.mask & inner.outer != depends {
-                        continue;
-                    }
-                }
                 self.nested_loop(outer, inner, into);
                 if depends != 0
                     && self.costs.set.enable_memoize
@@ -116,14 +110,9 @@ impl Joins<'_, '_> {
         let label =
             self.name(["Nested Loop", "Nested Loop Left Join", "Nested Loop Semi Join", "Nested Loop Anti Join", ""]);
         let node = Node::new(Label::Fixed(label), vec![outer.node.clone(), inner.node.clone()]);
-        let remaining = self.remaining(outer, inner);
         let mut path = Path::new(startup, startup + run, self.rows(outer), node);
-        if remaining != 0 && inner.outer != 0 {
-            path.rows = path.rows.min(outer.rows * inner.rows).max(1.0);
-        }
         path.workers = outer.workers;
         path.order = self.order_of(outer);
-        path.outer = remaining;
         into.add(path, self.startup_matters);
     }
 

@@ -115,8 +115,42 @@ impl<'a> Builder<'a, '_> {
         }
     }
 
+    /// A semi join with a side that has one row a value is an inner join (`reduce_unique_semijoins`).
+    fn reduce_semi_joins(&mut self) {
+        for number in 0..self.specials.len() {
+            let Special { kind: JoinType::Semi, right, .. } = self.specials[number] else { continue };
+            let rel = right.trailing_zeros() as usize;
+            if right.count_ones() != 1 {
+                continue;
+            }
+            let Some(table) = self.rels[rel].table else { continue };
+            let table = self.shared.catalog.table(table);
+            let mut keys = Vec::new();
+            for (_, _, _, inner, position) in self.memberships.iter().filter(|member| member.0 == number) {
+                let output = self.scope.outputs(*inner).get(*position).and_then(|output| output.expr);
+                keys.extend(output.map(|(block, expr)| self.operand(block, expr)));
+            }
+            for raw in self.raw.iter().filter(|raw| raw.special == Some(number)) {
+                if let Some([left, right]) = self.sides(raw.block, raw.predicate) {
+                    let own = if left.0 == rel { left } else { right };
+                    keys.push(Operand::Var { rel: own.0, key: own.1, var: own.2, ops: 0.0 });
+                }
+            }
+            let names = keys.iter().filter_map(|operand| match operand {
+                Operand::Var { rel: own, key: Key::Column(column), .. } if *own == rel => {
+                    Some(table.columns.get(column.0)?.name.as_str())
+                }
+                _ => None,
+            });
+            if is_unique(table, &names.collect::<Vec<_>>()) {
+                self.specials[number].kind = JoinType::Inner;
+            }
+        }
+    }
+
     /// Builds relations, clauses and sets.
     pub(super) fn join_graph(&mut self, needed: &[BTreeSet<ColumnId>]) -> Option<Joined<'a>> {
+        self.reduce_semi_joins();
         let count = self.rels.len();
         let mut restrictions: Vec<Vec<Qual<'a>>> = (0..count).map(|_| Vec::new()).collect();
         let mut equalities: Vec<[Member<'a>; 2]> = Vec::new();
@@ -166,6 +200,10 @@ impl<'a> Builder<'a, '_> {
         }
         for (special, block, expr, inner, position) in std::mem::take(&mut self.memberships) {
             let Some(sides) = self.membership_sides(special, block, expr, inner, position) else { continue };
+            if self.specials[special].kind == JoinType::Inner {
+                equalities.push(sides);
+                continue;
+            }
             let number = clauses.len();
             let clause = self.equality_clause(sides, None, Some(special), &mut params, number);
             clauses.push(clause);
@@ -700,7 +738,7 @@ impl<'a> Skeleton<'_, 'a, '_> {
             }
         }
         let semi = matches!(kind, JoinType::Semi | JoinType::Anti);
-        let unique = matches!(kind, JoinType::Inner | JoinType::Left) && self.unique_inner(inner, &equalities);
+        let unique = !semi && self.unique_inner(inner, &equalities);
         let matches = (semi || unique).then(|| {
             let share = self.semi_share(inner, clauses, &equalities);
             let each: f64 = clauses.iter().map(|at| self.clauses[*at].selectivity).product();

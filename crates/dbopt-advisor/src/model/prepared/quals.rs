@@ -222,7 +222,7 @@ impl<'a> Builder<'a, '_> {
                 let shape = match pattern.map(selectivity::prefix_of) {
                     Some((prefix, more)) if !insensitive && !negated && !prefix.is_empty() => {
                         if more {
-                            Shape::Prefix(key, selectivity::like(&view, Some(&format!("{prefix}%")), false, false))
+                            Shape::Prefix(key, selectivity::prefix_share(&view, &prefix))
                         } else {
                             Shape::Equal(key, Some(Datum::Text(prefix)))
                         }

@@ -11,7 +11,7 @@ use super::datum::{Datum, Family};
 
 pub(crate) use equality::{equal_to, equal_to_unknown, in_list};
 pub(crate) use join::{bucket_share, inner_equality, semi_equality};
-pub(crate) use pattern::{like, prefix_of};
+pub(crate) use pattern::{like, prefix_of, prefix_share};
 pub(crate) use range::{Side, compare, scan_share};
 
 /// `DEFAULT_NUM_DISTINCT`.

@@ -34,12 +34,12 @@ pub(crate) fn like(var: &Var<'_>, pattern: Option<&str>, insensitive: bool, nega
     let inner = if bounds.len() > 2 { &bounds[1..bounds.len() - 1] } else { &[][..] };
     let sampled = inner.iter().filter(|bound| pattern.matches(bound)).count() as f64 / inner.len().max(1) as f64;
     let mut rest = sampled;
-    if inner.len() < 100 {
+    if bounds.len() < 100 {
         // Too small a sample to be believed alone.
         let begins = if prefix.is_empty() || insensitive { 1.0 } else { prefix_share(var, &prefix) };
         let fixed = if insensitive { 0 } else { prefix.len() };
         let guessed = share(begins * pattern.rest_share(fixed));
-        let weight = if inner.len() < 10 { 0.0 } else { inner.len() as f64 / 100.0 };
+        let weight = if bounds.len() < 10 { 0.0 } else { bounds.len() as f64 / 100.0 };
         rest = sampled * weight + guessed * (1.0 - weight);
     }
     let rest = rest.clamp(0.0001, 0.9999);
@@ -50,7 +50,7 @@ pub(crate) fn like(var: &Var<'_>, pattern: Option<&str>, insensitive: bool, nega
 }
 
 /// `prefix_selectivity`: values between the prefix and the next greater one.
-fn prefix_share(var: &Var<'_>, prefix: &str) -> f64 {
+pub(crate) fn prefix_share(var: &Var<'_>, prefix: &str) -> f64 {
     let low = Datum::Text(prefix.to_owned());
     let from = compare(var, Side { greater: true, or_equal: true }, Some(&low));
     let mut share = from;
