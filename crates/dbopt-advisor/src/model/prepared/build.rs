@@ -440,7 +440,7 @@ impl<'a> Builder<'a, '_> {
                 }
             });
         };
-        select.group_by.iter().for_each(|e| expr(id, e));
+        select.group_by.iter().chain(&select.reads).for_each(|e| expr(id, e));
         select.having.iter().for_each(|predicate| walk::predicate_exprs(predicate, &mut |e| expr(id, e)));
         select.order_by.iter().for_each(|key| expr(id, &key.expr));
         select.aggregates.iter().flat_map(|aggregate| &aggregate.args).for_each(|e| expr(id, e));

@@ -739,12 +739,15 @@ impl<'a> Skeleton<'_, 'a, '_> {
         }
         let semi = matches!(kind, JoinType::Semi | JoinType::Anti);
         let unique = !semi && self.unique_inner(inner, &equalities);
-        let matches = (semi || unique).then(|| {
+        let each: f64 = clauses.iter().map(|at| self.clauses[*at].selectivity).product();
+        let matches = if semi {
             let share = self.semi_share(inner, clauses, &equalities);
-            let each: f64 = clauses.iter().map(|at| self.clauses[*at].selectivity).product();
-            let matches = if share > 0.0 { (each * inner.rows / share).max(1.0) } else { 1.0 };
-            (share, matches)
-        });
+            Some((share, if share > 0.0 { (each * inner.rows / share).max(1.0) } else { 1.0 }))
+        } else {
+            // For a unique inner side the server estimates the share of outer rows with a match as that of an inner
+            // join, which is far too low; its costs are to be met, so the same is done here.
+            unique.then_some((selectivity::share(each), inner.rows.max(1.0)))
+        };
         // A semi join's right side made unique has as many rows as its columns have values.
         let unique_rows = match kind {
             JoinType::UniqueInner => self.distinct_rows(inner, &equalities),
