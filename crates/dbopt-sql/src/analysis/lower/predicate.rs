@@ -93,8 +93,10 @@ impl Lowering {
             E::IsNotNull(expr) | E::IsNotUnknown(expr) => {
                 Predicate::IsNull { expr: self.expr(id, expr), negated: !negated }
             }
-            E::IsTrue(expr) if !negated => return self.condition(id, expr, false, 1, found),
-            E::IsFalse(expr) if !negated => return self.condition(id, expr, true, 1, found),
+            // Of anything but a column, the test hides from the planner what is tested.
+            E::IsTrue(expr) | E::IsFalse(expr) if !negated && is_column(expr) => {
+                Predicate::Bool { expr: self.expr(id, expr), negated: matches!(condition, E::IsFalse(_)) }
+            }
             E::IsDistinctFrom(left, right) | E::IsNotDistinctFrom(left, right) => {
                 let not = matches!(condition, E::IsNotDistinctFrom(..)) != negated;
                 let (left, right) = (self.expr(id, left), self.expr(id, right));
@@ -286,6 +288,10 @@ impl Lowering {
             ast::Expr::Array(array) if !array.elem.iter().any(|elem| matches!(elem, ast::Expr::Array(_))) => {
                 Some((self.exprs(id, &array.elem), false))
             }
+            // `ANY (VALUES (1))`, which the parser takes for a call.
+            ast::Expr::Function(call) if super::last_part(&call.name).as_str() == "values" => {
+                Some((self.exprs(id, arguments(call)?), false))
+            }
             // `ANY (a, b)` is not of PostgreSQL, but a parser may read `LIKE ANY (array[…])` so.
             ast::Expr::Tuple(exprs) => match exprs.as_slice() {
                 [inner] => self.array(id, inner),
@@ -461,17 +467,25 @@ fn fields(expr: &ast::Expr) -> Option<Vec<&ast::Expr>> {
     match expr {
         ast::Expr::Tuple(exprs) => Some(exprs.iter().collect()),
         ast::Expr::Nested(inner) => fields(inner),
-        ast::Expr::Function(function) if super::last_part(&function.name).as_str() == "row" => match &function.args {
-            ast::FunctionArguments::List(list) => {
-                let exprs = list.args.iter().map(|arg| match arg {
-                    ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(expr)) => Some(expr),
-                    _ => None,
-                });
-                exprs.collect()
-            }
-            _ => None,
-        },
+        ast::Expr::Function(function) if super::last_part(&function.name).as_str() == "row" => arguments(function),
         _ => None,
+    }
+}
+
+/// The arguments of a call when they are nothing but expressions.
+fn arguments(call: &ast::Function) -> Option<Vec<&ast::Expr>> {
+    let ast::FunctionArguments::List(list) = &call.args else { return None };
+    let exprs = list.args.iter().map(|arg| match arg {
+        ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(expr)) => Some(expr),
+        _ => None,
+    });
+    exprs.collect()
+}
+
+fn is_column(expr: &ast::Expr) -> bool {
+    match expr {
+        ast::Expr::Nested(inner) => is_column(inner),
+        _ => super::expr::column(expr).is_some(),
     }
 }
 

@@ -37,6 +37,10 @@ fn rows_are_compared_by_field_where_that_is_exact() {
 
 #[test]
 fn arrays_are_taken_apart() {
+    show!("select * from t where c = any (values ($1))", @r"
+        select
+        #0: get * from t where c in ($1)
+        ");
     show!("select * from t where a = any($1) and b = any('{1,2}'::int[]) and c = any(array['x','y']) and d <> all($2::int[])", @r"
         select
         #0: get * from t where a any ($1) & b in ('1'::int, '2'::int) & c in ('x', 'y') & d not any ($2::int[])

@@ -171,8 +171,8 @@ fn sub_selects_become_blocks_wherever_they_stand() {
         ");
     show!("select * from t where exists (select 1 from s where s.id = t.id) is true or (select true)", @r"
         select
-        #0: get * from t where (exists #1 | {: (SELECT true)})
-        #1 in #0 exists: get 1 from s where s.id = t.id
+        #0: get * from t where ({: EXISTS (SELECT 1 FROM s WHERE s.id = t.id) IS TRUE} | {: (SELECT true)})
+        #1 in #0 scalar: get 1 from s where s.id = t.id
         #2 in #0 scalar: get bool(true)
         ");
     show!("insert into t (a) values ((select max(b) from s where c = 1))", @r"
