@@ -14,7 +14,7 @@ pub(super) fn check(report: &mut Report<'_>) {
         if launched >= planned || node.never_executed() {
             continue;
         }
-        let saved = 1.0 - f64::from(launched + 1) / f64::from(planned + 1);
+        let saved = 1.0 - (f64::from(launched) + 1.0) / (f64::from(planned) + 1.0);
         let message = format!("only {launched} of {planned} workers were launched");
         let help = "Other sessions had the workers, or there are too few: see max_parallel_workers and \
                     max_worker_processes, and lower max_parallel_workers_per_gather when many statements run at once."
@@ -38,5 +38,7 @@ Gather  (cost=0.00..9.00 rows=10 width=6) (actual time=1.000..10.000 rows=100 lo
         let one = found("workers-not-launched", plan);
         assert_eq!((one[0].message.as_str(), one[0].impact.share), ("only 1 of 3 workers were launched", 0.5));
         assert!(found("workers-not-launched", &plan.replace("Launched: 1", "Launched: 3")).is_empty());
+        let most = format!("Planned: {}", u32::MAX);
+        assert_eq!(found("workers-not-launched", &plan.replace("Planned: 3", &most)).len(), 1, "found by fuzzing");
     }
 }
