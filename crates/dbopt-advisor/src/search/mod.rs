@@ -73,7 +73,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { budget: f64::INFINITY, query_gain: 0.05, total_gain: 0.001, narrowing_loss: 0.03, rounds: 4 }
+        Self { budget: f64::INFINITY, query_gain: 0.1, total_gain: 0.001, narrowing_loss: 0.03, rounds: 4 }
     }
 }
 
