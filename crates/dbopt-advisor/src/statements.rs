@@ -67,7 +67,10 @@ fn append_create(
     statements.push(format!("{};", index.create_sql(table, Build::OnlyParent)));
     for part in catalog.children(id) {
         let part_table = catalog.table(part);
-        let name = index_name(catalog, part_table, &index.keys, taken);
+        // Named after the parent's index, whose name is its own among all that is advised.
+        let rest = index.name.strip_prefix(&format!("{}_", table.name)).unwrap_or(&index.name);
+        let stem = IndexKey::column(rest.strip_suffix("_idx").unwrap_or(rest));
+        let name = index_name(catalog, part_table, &[stem], taken);
         let own = Index { schema: part_table.schema.clone(), name, ..index.clone() };
         append_create(catalog, part, &own, taken, statements);
         statements.push(format!("ALTER INDEX {} ATTACH PARTITION {};", qualified(index), qualified(&own)));
@@ -76,4 +79,88 @@ fn append_create(
 
 fn qualified(index: &Index) -> String {
     format!("{}.{}", quote_ident(&index.schema), quote_ident(&index.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use dbopt_catalog::{Method, Table};
+
+    use super::*;
+
+    fn catalog() -> Catalog {
+        let table = |name: &str, kind, parent: Option<&str>| Table {
+            schema: "public".to_owned(),
+            name: name.to_owned(),
+            kind,
+            parent: parent.map(|parent| ("public".to_owned(), parent.to_owned())),
+            ..Table::default()
+        };
+        let mut catalog = Catalog::default();
+        for (name, kind, parent) in [
+            ("events", Relkind::Partitioned, None),
+            ("events_2024", Relkind::Table, Some("events")),
+            ("events_2025", Relkind::Partitioned, Some("events")),
+            ("events_2025_h1", Relkind::Table, Some("events_2025")),
+            ("users", Relkind::Table, None),
+        ] {
+            catalog.insert(table(name, kind, parent));
+        }
+        catalog
+    }
+
+    fn index(name: &str, column: &str) -> Index {
+        Index {
+            schema: "public".to_owned(),
+            name: name.to_owned(),
+            method: Method::Btree,
+            keys: vec![IndexKey::column(column)],
+            ..Index::default()
+        }
+    }
+
+    fn check(table: &str, index: &Index, expected: &[&str]) {
+        let catalog = catalog();
+        let id = catalog.find(Some("public"), table).expect("the table is there");
+        assert_eq!(create(&catalog, id, index), expected);
+    }
+
+    #[test]
+    fn a_table_needs_one_statement() {
+        check(
+            "users",
+            &index("users_email_idx", "email"),
+            &["CREATE INDEX CONCURRENTLY users_email_idx ON public.users USING btree (email);"],
+        );
+    }
+
+    #[test]
+    fn partitions_get_their_own_and_are_attached() {
+        check(
+            "events",
+            &index("events_at_idx1", "at"),
+            &[
+                "CREATE INDEX events_at_idx1 ON ONLY public.events USING btree (at);",
+                "CREATE INDEX CONCURRENTLY events_2024_at_idx1_idx ON public.events_2024 USING btree (at);",
+                "ALTER INDEX public.events_at_idx1 ATTACH PARTITION public.events_2024_at_idx1_idx;",
+                "CREATE INDEX events_2025_at_idx1_idx ON ONLY public.events_2025 USING btree (at);",
+                "CREATE INDEX CONCURRENTLY events_2025_h1_at_idx1_idx ON public.events_2025_h1 USING btree (at);",
+                "ALTER INDEX public.events_2025_at_idx1_idx ATTACH PARTITION public.events_2025_h1_at_idx1_idx;",
+                "ALTER INDEX public.events_at_idx1 ATTACH PARTITION public.events_2025_at_idx1_idx;",
+            ],
+        );
+    }
+
+    #[test]
+    fn rollbacks_undo() {
+        let catalog = catalog();
+        let of = |table: &str| catalog.find(Some("public"), table).expect("the table is there");
+        let odd = index("Odd", "a");
+        assert_eq!(rollback(&catalog, of("users"), &odd), ["DROP INDEX CONCURRENTLY IF EXISTS public.\"Odd\";"]);
+        assert_eq!(rollback(&catalog, of("events"), &odd), ["DROP INDEX IF EXISTS public.\"Odd\";"]);
+        let definition = "CREATE UNIQUE INDEX i ON public.t USING btree (a)".to_owned();
+        assert_eq!(
+            recreate(&Index { definition, ..odd }),
+            "CREATE UNIQUE INDEX CONCURRENTLY i ON public.t USING btree (a);"
+        );
+    }
 }
