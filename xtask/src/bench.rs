@@ -15,9 +15,19 @@ mod peer;
 mod server;
 mod synth;
 
+/// What `cargo xtask bench` is told.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    bench: Bench,
+    /// Measure this program instead of building the present one
+    #[arg(long, global = true, value_name = "PATH")]
+    dbopt: Option<PathBuf>,
+}
+
 /// The benches.
 #[derive(Clone, Debug, clap::Subcommand)]
-pub(crate) enum Bench {
+enum Bench {
     /// Speed, memory and counts of reading logs, beside pgBadger
     Logs(logs::Args),
     /// The logged workload's time before and after the advice, beside a simple advisor
@@ -27,11 +37,12 @@ pub(crate) enum Bench {
 }
 
 /// Runs a bench.
-pub(crate) fn run(bench: &Bench) -> Result<()> {
-    match bench {
-        Bench::Logs(args) => logs::run(args),
-        Bench::Advise(args) => advise::run(args),
-        Bench::Agree(args) => agree::run(args),
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let dbopt = args.dbopt.clone().map_or_else(dbopt, Ok)?;
+    match &args.bench {
+        Bench::Logs(args) => logs::run(&dbopt, args),
+        Bench::Advise(args) => advise::run(&dbopt, args),
+        Bench::Agree(args) => agree::run(&dbopt, args),
     }
 }
 

@@ -29,8 +29,7 @@ enum Task {
     /// Check that the arrows between crates point down
     Deps,
     /// Measure dbopt
-    #[command(subcommand)]
-    Bench(bench::Bench),
+    Bench(bench::Args),
     /// Make the files of examples/shop again, from a server that really runs the workload
     Example(example::Args),
     /// Run the fuzz targets of the parsers, each for a while
@@ -55,7 +54,7 @@ fn run(task: Task) -> anyhow::Result<ExitCode> {
         Task::Example(args) => example::run(&args)?,
         Task::Fuzz(args) => fuzz::fuzz(&args)?,
         Task::Schema(args) => schema::schema(&args)?,
-        Task::Bench(bench) => bench::run(&bench)?,
+        Task::Bench(args) => bench::run(&args)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -2,14 +2,15 @@
 //! database: as it is, with the advised indexes really built, and with those of a simple peer.
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::peer;
+use super::say;
 use super::server::{self, Stretch};
-use super::{dbopt, say};
 use crate::example::SEED;
 use crate::example::run::{self, Times};
 use crate::example::shop::Shop;
@@ -46,8 +47,7 @@ impl Trial {
 }
 
 /// Runs the bench.
-pub(crate) fn run(args: &Args) -> Result<()> {
-    let dbopt = dbopt()?;
+pub(crate) fn run(dbopt: &Path, args: &Args) -> Result<()> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
         // Everything is logged, and nothing else works on the tables meanwhile.
         let shop = Shop::start(args.scale, &[("log_min_duration_statement", "0"), ("autovacuum", "off")])?;
@@ -68,7 +68,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         let target = shop.conn_string("shop", "shop_app", "dbopt-bench");
         let path = log.display().to_string();
         let fixed = [path.as_str(), "-d", target.as_str()];
-        let (advice, took) = server::advise(&dbopt, fixed.into_iter().chain(args.further.iter().map(String::as_str)))?;
+        let (advice, took) = server::advise(dbopt, fixed.into_iter().chain(args.further.iter().map(String::as_str)))?;
         let explains = server::explains(&stretch.end().await?);
         let peer = peer::advise(&session, &calls).await?;
         session.close().await;

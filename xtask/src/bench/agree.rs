@@ -8,8 +8,8 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::classes::{self, Values};
+use super::say;
 use super::server::advise;
-use super::{dbopt, say};
 use crate::example::shop::Shop;
 
 /// What `cargo xtask bench agree` is told.
@@ -27,9 +27,8 @@ pub(crate) struct Args {
 }
 
 /// Runs the bench.
-pub(crate) fn run(args: &Args) -> Result<()> {
-    let dbopt = dbopt()?;
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(compare(args, &dbopt))
+pub(crate) fn run(dbopt: &Path, args: &Args) -> Result<()> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(compare(args, dbopt))
 }
 
 async fn compare(args: &Args, dbopt: &Path) -> Result<()> {

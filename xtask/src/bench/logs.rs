@@ -10,8 +10,8 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::measure::{self, Used};
+use super::say;
 use super::synth::{self, Truth};
-use super::{dbopt, say};
 use crate::example::shop::Format;
 
 /// What `cargo xtask bench logs` is told.
@@ -48,8 +48,7 @@ struct Counts {
 }
 
 /// Runs the bench.
-pub(crate) fn run(args: &Args) -> Result<()> {
-    let dbopt = dbopt()?;
+pub(crate) fn run(dbopt: &Path, args: &Args) -> Result<()> {
     let peer = !args.no_peer && pgbadger_is_here();
     if !args.no_peer && !peer {
         say("pgbadger is not installed (Debian: apt-get install pgbadger); only dbopt is measured");
@@ -74,7 +73,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         drop(fs::read(&path)?);
         let mut rows = Vec::new();
         for (name, jobs) in [("dbopt -j 1", "1"), ("dbopt -j 2", "2")] {
-            let used = best(args.runs, || dbopt_logs(&dbopt, &path, jobs))?;
+            let used = best(args.runs, || dbopt_logs(dbopt, &path, jobs))?;
             print(&case, &truth, name, &used, rows.first());
             let counts = dbopt_counts(&used.stdout).with_context(|| format!("{name} on {}", case.name))?;
             rows.push(used);
