@@ -2,7 +2,7 @@
 
 use dbopt_catalog::{Index, IndexKey, Method};
 
-use crate::expression::canonical;
+use crate::canonical;
 
 /// Whether `wide` serves every scan that `narrow` serves: the same rows, the same leading keys in the same or the
 /// opposite order (an index is read in both directions), and every included column. Uniqueness is not looked at.
@@ -30,7 +30,7 @@ pub fn covers(wide: &Index, narrow: &Index) -> bool {
 pub fn same_predicate(one: &Index, other: &Index) -> bool {
     match (&one.predicate, &other.predicate) {
         (None, None) => true,
-        (Some(a), Some(b)) => canonical(a) == canonical(b),
+        (Some(a), Some(b)) => canonical::text(a) == canonical::text(b),
         _ => false,
     }
 }
@@ -41,7 +41,7 @@ pub fn same_key(one: &IndexKey, other: &IndexKey) -> bool {
     use dbopt_catalog::KeyPart::{Column, Expression};
     let same_part = match (&one.part, &other.part) {
         (Column(a), Column(b)) => a == b,
-        (Expression(a), Expression(b)) => canonical(a) == canonical(b),
+        (Expression(a), Expression(b)) => canonical::text(a) == canonical::text(b),
         _ => false,
     };
     same_part && one.opclass == other.opclass && one.collation == other.collation

@@ -21,34 +21,6 @@ pub fn index_expression(scope: &Scope<'_>, block: BlockId, expr: &Expr) -> Optio
     Some((site?, written.text))
 }
 
-/// A form in which an expression of a statement and one that `pg_get_indexdef` prints are equal when they mean the
-/// same: without spaces and parentheses, casts between string types and the case of words.
-#[must_use]
-pub fn canonical(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut quote = None;
-    for character in text.chars() {
-        match quote {
-            Some(mark) => {
-                out.push(character);
-                if character == mark {
-                    quote = None;
-                }
-            }
-            None if character == '\'' || character == '"' => {
-                quote = Some(character);
-                out.push(character);
-            }
-            None if character.is_whitespace() || character == '(' || character == ')' => {}
-            None => out.extend(character.to_lowercase()),
-        }
-    }
-    for cast in ["::text", "::charactervarying", "::bpchar"] {
-        out = out.replace(cast, "");
-    }
-    out
-}
-
 /// An expression's text and what is known of its type.
 struct Written {
     text: String,
@@ -188,21 +160,4 @@ fn kind(name: &str, category: char) -> Kind {
 
 fn column_of<'a>(catalog: &'a Catalog, found: &Resolved) -> &'a Column {
     &catalog.table(found.table).columns[found.column.0]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_the_server_prints_equals_what_is_written() {
-        for (printed, written) in [
-            ("lower((email)::text)", "lower(email)"),
-            ("(payload ->> 'Key'::text)", "payload ->> 'Key'"),
-            ("date_trunc('day'::text, created_at)", "date_trunc('day', created_at)"),
-        ] {
-            assert_eq!(canonical(printed), canonical(written));
-        }
-        assert_ne!(canonical("payload ->> 'a'"), canonical("payload ->> 'A'"));
-    }
 }

@@ -8,6 +8,7 @@
 mod advice;
 mod advise;
 mod candidates;
+mod canonical;
 pub mod cover;
 pub mod expression;
 pub mod hygiene;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use dbopt_catalog::{Catalog, ColumnId, Index, KeyPart, Method, Table, TableId};
 
-use super::{prepared::Key, text};
+use super::prepared::Key;
+use crate::canonical;
 use crate::{
     size::{self, SizeMode},
     whatif::UsedIndex,
@@ -90,7 +91,7 @@ impl IndexInfo {
             method: index.method.clone(),
             keys,
             include,
-            predicate: index.predicate.as_deref().map(text::conjuncts).unwrap_or_default(),
+            predicate: index.predicate.as_deref().map(canonical::conjuncts).unwrap_or_default(),
             unique: index.unique && bytes.is_none(),
             pages,
             entries: index.rows.filter(|rows| rows.is_finite() && *rows >= 0.0),
@@ -114,7 +115,7 @@ fn column(catalog: &Catalog, table: &Table, key: &dbopt_catalog::IndexKey) -> In
             Some(column) => (Key::Column(column), table.columns[column.0].collation.as_deref()),
             None => (Key::Expression(name.as_str().into()), None),
         },
-        KeyPart::Expression(expression) => (Key::Expression(text::canonical(expression).into()), None),
+        KeyPart::Expression(expression) => (Key::Expression(canonical::text(expression).into()), None),
     };
     let collation = key.collation.as_deref().or(own_collation).unwrap_or(&catalog.server.collation);
     let pattern = key.opclass.as_deref().is_some_and(|name| name.contains("pattern_ops"));

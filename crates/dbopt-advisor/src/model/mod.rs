@@ -19,7 +19,6 @@ mod prepared;
 mod scan;
 mod selectivity;
 mod sort;
-mod text;
 mod value;
 
 use std::{collections::BTreeSet, fmt::Write};

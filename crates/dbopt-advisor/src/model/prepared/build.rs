@@ -14,12 +14,12 @@ use super::{
     quals, upper,
 };
 use crate::{
+    canonical,
     model::{
         cost::clamp_rows,
         datum::Family,
         path::{Mask, PathKey},
         selectivity::Values,
-        text,
     },
     scope::{Scope, Site, Source},
     size, walk,
@@ -72,7 +72,7 @@ impl<'a> Shared<'a> {
         let indexes = &self.catalog.table(table).indexes;
         indexes.iter().find_map(|index| {
             index.expression_statistics.iter().find_map(|(at, statistics)| match &index.keys.get(*at)?.part {
-                KeyPart::Expression(expression) if text::canonical(expression) == canonical => Some(statistics),
+                KeyPart::Expression(expression) if canonical::text(expression) == canonical => Some(statistics),
                 _ => None,
             })
         })

@@ -7,11 +7,11 @@ use dbopt_sql::ir::{BlockId, ColumnRef, Expr};
 
 use super::{Key, VarInfo, build::Builder};
 use crate::{
+    canonical,
     model::{
         datum::Family,
         path::Mask,
         selectivity::Values,
-        text,
         value::{self, Value},
     },
     scope::{Site, Source},
@@ -182,7 +182,7 @@ impl<'a> Builder<'a, '_> {
                 }
                 if mask.count_ones() == 1 && !subqueries {
                     let rel = mask.trailing_zeros() as usize;
-                    let text: Arc<str> = text::expression(expr).into();
+                    let text: Arc<str> = canonical::expression(expr).into();
                     let var = self.expression_var(rel, &text);
                     return Operand::Var { rel, key: Key::Expression(text), var, ops };
                 }

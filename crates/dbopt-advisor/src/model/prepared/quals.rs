@@ -10,11 +10,11 @@ use super::{
     names::{ColumnUse, Operand},
 };
 use crate::{
+    canonical,
     model::{
         datum::{Datum, Family},
         path::Mask,
         selectivity::{self, Side},
-        text,
         value::Value,
     },
     walk,
@@ -75,7 +75,7 @@ impl<'a> Builder<'a, '_> {
             ops: judged.ops,
             startup_ops: judged.startup_ops,
             shape: judged.shape,
-            text: text::predicate(predicate),
+            text: canonical::predicate(predicate),
             columns: columns.into_iter().map(|(_, column)| column).collect(),
             subplans,
             range: judged.range,

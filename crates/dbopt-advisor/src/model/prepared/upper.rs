@@ -112,7 +112,7 @@ fn key<'a>(
         Operand::Var { rel, key, .. } => builder.order_id(rel, &key),
         Operand::Value(..) if !has_call(expr) => return None,
         _ => {
-            let text = crate::model::text::expression(expr);
+            let text = crate::canonical::expression(expr);
             builder.order_id(usize::MAX, &Key::Expression(text.into()))
         }
     };
