@@ -16,6 +16,8 @@ mod session;
 mod sql;
 mod sqlfile;
 mod time;
+mod unwrapped;
+mod wrapper;
 
 pub use dbopt_sql::Fingerprint;
 pub use error::Error;

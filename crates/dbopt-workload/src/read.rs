@@ -22,6 +22,8 @@ use crate::record::event::{Event, Parsed};
 use crate::record::prefix::Prefix;
 use crate::record::{Contexts, csv, json, stderr};
 use crate::session::{Block, Sessions};
+use crate::unwrapped::{self, Unwrapped};
+use crate::wrapper::{Layers, Trace, Unwrapper};
 use crate::{detect, pgss, sqlfile};
 
 /// Why a record is left out: the caller asked for other databases or another time.
@@ -123,7 +125,8 @@ struct Reading<'a> {
 
 /// How the blocks of a log are parsed.
 enum Parser {
-    Stderr(Prefix),
+    /// With its prefix, and whether continuation lines keep their TABs.
+    Stderr(Prefix, bool),
     Csv,
     Json,
 }
@@ -131,7 +134,7 @@ enum Parser {
 impl Parser {
     fn parse(&self, parsed: &mut Parsed, clock: &mut Clock, contexts: &mut Contexts) {
         match self {
-            Self::Stderr(prefix) => stderr::read(prefix, parsed, clock, contexts),
+            Self::Stderr(prefix, keeps_tabs) => stderr::read(prefix, *keeps_tabs, parsed, clock, contexts),
             Self::Csv => csv::read(parsed, clock, contexts),
             Self::Json => json::read(parsed, clock, contexts),
         }
@@ -157,8 +160,16 @@ impl Reading<'_> {
             let finding = Finding::error("input-empty", "the input is empty").at(Place::file(&name));
             return Err(Error::Unusable(Box::new(finding)));
         }
-        let detected = detect::detect(&name, &sample, kind, self.options, self.prefix.as_ref())?;
+        let Unwrapped { wrappers, sample, detected } =
+            unwrapped::detect(&name, sample, kind, self.options, self.prefix.as_ref())?;
         covered.format = Some(detected.format);
+        let mut layers = Layers::default();
+        for wrapper in wrappers {
+            covered.wrappers.push(wrapper.name());
+            let trace = Arc::<Trace>::default();
+            layers.0.insert(0, Arc::clone(&trace));
+            blocks = blocks.wrap(|reader| Unwrapper::new(reader, wrapper, trace));
+        }
         match detected.format {
             Format::Sql => sqlfile::read(&mut blocks, &mut self.engine.builder, covered)?,
             Format::PgStatStatements => {
@@ -167,18 +178,21 @@ impl Reading<'_> {
             }
             Format::Csv => {
                 blocks.set_cut(Cut::Csv);
-                self.log(&mut blocks, &Parser::Csv, covered);
+                self.log(&mut blocks, &Parser::Csv, &layers, covered);
             }
-            Format::Json => self.log(&mut blocks, &Parser::Json, covered),
+            Format::Json => self.log(&mut blocks, &Parser::Json, &layers, covered),
             Format::Stderr => {
                 if let Some(prefix) = detected.prefix {
                     covered.prefix = Some(prefix.text().to_owned());
                     self.prefix = Some(prefix.clone());
                     blocks.set_cut(Cut::Prefix(Box::new(prefix.clone())));
-                    self.log(&mut blocks, &Parser::Stderr(prefix), covered);
+                    let keeps_tabs = stderr::keeps_tabs(&prefix, &sample);
+                    let parser = Parser::Stderr(prefix, keeps_tabs);
+                    self.log(&mut blocks, &parser, &layers, covered);
                 }
             }
         }
+        unwrapped::cover(&layers, covered);
         if let Some(error) = blocks.take_error() {
             covered.truncated = true;
             let message = format!("the input breaks off after {} bytes: {error}", covered.bytes);
@@ -194,12 +208,18 @@ impl Reading<'_> {
     }
 
     /// Reads a log with as many threads as are wanted.
-    fn log(&mut self, blocks: &mut Blocks, parser: &Parser, covered: &mut InputCoverage) {
+    fn log(&mut self, blocks: &mut Blocks, parser: &Parser, layers: &Layers, covered: &mut InputCoverage) {
         let threads = self.options.threads.or_else(|| std::thread::available_parallelism().ok());
         let threads = threads.map_or(1, NonZeroUsize::get).min(8);
         let file: Arc<str> = Arc::from(covered.name.as_str());
-        let mut order =
-            Ordered { engine: &mut self.engine, options: self.options, covered, file, findings: &mut self.findings };
+        let mut order = Ordered {
+            engine: &mut self.engine,
+            options: self.options,
+            covered,
+            file,
+            layers,
+            findings: &mut self.findings,
+        };
         let report = || {
             let progress = Progress { done: self.done.load(Ordering::Relaxed), total: self.total };
             if (self.progress)(progress).is_break() {
@@ -324,6 +344,7 @@ struct Ordered<'a, 'o> {
     options: &'o ReadOptions,
     covered: &'a mut InputCoverage,
     file: Arc<str>,
+    layers: &'a Layers,
     findings: &'a mut Vec<Finding>,
 }
 
@@ -332,7 +353,8 @@ impl Ordered<'_, '_> {
     fn take(&mut self, parsed: &Parsed) {
         let Engine { builder, sessions } = &mut *self.engine;
         let contexts = builder.contexts(parsed);
-        let mut block = Block { parsed, file: &self.file, lines_before: self.covered.lines, counted: (0, 0) };
+        let mut block =
+            Block { parsed, file: &self.file, lines_before: self.covered.lines, layers: self.layers, counted: (0, 0) };
         let mut unwanted = 0;
         for event in &parsed.events {
             let context = contexts[event.context as usize];
@@ -348,12 +370,13 @@ impl Ordered<'_, '_> {
         }
         builder.evict();
         self.cover(parsed, unwanted);
+        self.layers.forget(self.covered.lines + 1);
     }
 
     fn cover(&mut self, parsed: &Parsed, unwanted: u64) {
         let place = |at: usize| {
             let line = memchr::memchr_iter(b'\n', &parsed.bytes[..at]).count() as u64;
-            Place::at(&*self.file, self.covered.lines + line + 1, 1)
+            Place::at(&*self.file, self.layers.source(self.covered.lines + line + 1), 1)
         };
         let skipped: Vec<_> = parsed.skipped.iter().map(|(why, count, at)| (*why, *count, place(*at))).collect();
         if let Some((language, at)) = parsed.foreign

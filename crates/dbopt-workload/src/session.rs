@@ -18,8 +18,9 @@ use crate::Fingerprint;
 use crate::builder::{Builder, Execution, cut};
 use crate::model::{LoggedPlan, Sample, SourcePlace};
 use crate::record::event::{Event, Parsed, Query, Span, Step, What};
-use crate::record::{message, parameters};
+use crate::record::{arguments, message, parameters};
 use crate::time::Timestamp;
+use crate::wrapper::Layers;
 
 /// Sessions kept open at once.
 const MOST_SESSIONS: usize = 4_096;
@@ -104,6 +105,8 @@ pub(crate) struct Block<'a> {
     pub(crate) file: &'a Arc<str>,
     /// Lines of the input before the block.
     pub(crate) lines_before: u64,
+    /// Wrappers that were taken off.
+    pub(crate) layers: &'a Layers,
     /// Offset and line up to which lines are counted.
     pub(crate) counted: (usize, u64),
 }
@@ -118,7 +121,7 @@ impl Block<'_> {
             memchr::memchr_iter(b'\n', &self.parsed.bytes[..at]).count() as u64
         };
         self.counted = (at, lines);
-        SourcePlace { file: Arc::clone(self.file), line: self.lines_before + lines + 1 }
+        SourcePlace { file: Arc::clone(self.file), line: self.layers.source(self.lines_before + lines + 1) }
     }
 
     fn sample(
@@ -347,7 +350,9 @@ impl Session {
                 builder.know(query, block.parsed);
                 if let Some(announced) = &mut self.announced {
                     announced.execution.fingerprint = query.fingerprint;
-                    announced.sample = block.sample(query.text, event, None, 0, builder, context);
+                    let mut sample = block.sample(query.text, event, None, 0, builder, context);
+                    take_arguments(&mut sample, &announced.sample);
+                    announced.sample = sample;
                 }
             }
             (Last::Prepared(deferred), What::Prepared(query)) => {
@@ -356,6 +361,7 @@ impl Session {
                 let ns = deferred.execution.ns;
                 let mut sample = block.sample(query.text, event, ns, 0, builder, context);
                 sample.when = deferred.execution.when;
+                take_arguments(&mut sample, &deferred.sample);
                 deferred.sample = sample;
             }
             (Last::Plan, What::Context) => {
@@ -514,6 +520,13 @@ fn set_parameters(sample: &mut Sample, list: &str) {
     if let Some(read) = parameters::read(list) {
         sample.truncated |= read.cut;
         sample.parameters = Some(read.values);
+    }
+}
+
+/// Gives the sample of what was prepared the arguments of its `EXECUTE`.
+fn take_arguments(sample: &mut Sample, execute: &Sample) {
+    if !execute.truncated {
+        sample.parameters = arguments::read(&execute.text);
     }
 }
 

@@ -53,6 +53,12 @@ impl Blocks {
         &self.rest
     }
 
+    /// Reads through another reader from the start; nothing was taken yet.
+    pub(crate) fn wrap<R: Read + Send + 'static>(self, wrap: impl FnOnce(Box<dyn Read + Send>) -> R) -> Self {
+        let reader = Box::new(io::Cursor::new(self.rest).chain(Rest { reader: self.reader, failed: self.failed }));
+        Self::new(Box::new(wrap(reader)))
+    }
+
     /// Sets how records end.
     pub(crate) fn set_cut(&mut self, cut: Cut) {
         self.cut = cut;
@@ -98,6 +104,21 @@ impl Blocks {
                 self.failed = Some(error);
                 self.ended = true;
             }
+        }
+    }
+}
+
+/// What follows the bytes that were read: an error that came with them comes now.
+struct Rest {
+    reader: Box<dyn Read + Send>,
+    failed: Option<io::Error>,
+}
+
+impl Read for Rest {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.failed.take() {
+            Some(error) => Err(error),
+            None => self.reader.read(buffer),
         }
     }
 }

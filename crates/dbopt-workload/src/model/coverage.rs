@@ -76,8 +76,8 @@ pub struct InputCoverage {
     pub name: String,
     /// Its form, when it was recognised.
     pub format: Option<Format>,
-    /// What wraps each line, such as `syslog`, when something does.
-    pub wrapper: Option<&'static str>,
+    /// What wraps each line, such as `syslog`, outermost first; empty when nothing does.
+    pub wrappers: Vec<&'static str>,
     /// The `log_line_prefix` given or inferred.
     pub prefix: Option<String>,
     /// Its compression.
@@ -107,7 +107,7 @@ impl InputCoverage {
         Self {
             name: name.into(),
             format: None,
-            wrapper: None,
+            wrappers: Vec::new(),
             prefix: None,
             compression: None,
             bytes: 0,

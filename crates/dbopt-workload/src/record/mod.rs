@@ -3,6 +3,7 @@
 //! A block is cut at record boundaries ([`crate::input`]), so blocks can be read by any number of threads; what
 //! belongs together across records is put together afterwards, in order, by [`crate::session`].
 
+pub(crate) mod arguments;
 pub(crate) mod clock;
 pub(crate) mod csv;
 pub(crate) mod event;

@@ -21,6 +21,20 @@ pub(crate) enum Severity {
 }
 
 impl Severity {
+    /// Whether it names a part of the record before, not a record of its own.
+    pub(crate) fn is_part(self) -> bool {
+        matches!(
+            self,
+            Self::Detail
+                | Self::Hint
+                | Self::Query
+                | Self::Context
+                | Self::Location
+                | Self::Statement
+                | Self::Backtrace
+        )
+    }
+
     /// The severity's name for errors.
     pub(crate) fn error_name(self) -> Option<&'static str> {
         match self {

@@ -16,8 +16,25 @@ struct Open {
     message: usize,
 }
 
-/// Reads a block of lines into events.
-pub(crate) fn read(prefix: &Prefix, parsed: &mut Parsed, clock: &mut Clock, contexts: &mut Contexts) {
+/// Whether a log keeps the TAB that the server puts after each newline within a record, judged by the lines right behind
+/// the heads of records. Some collectors take it away, and then any line without a prefix may go on the record before.
+pub(crate) fn keeps_tabs(prefix: &Prefix, sample: &[u8]) -> bool {
+    let mut clock = Clock::default();
+    let (mut kept, mut lost) = (0_u64, 0_u64);
+    let mut behind_head = false;
+    for line in sample.split(|b| *b == b'\n') {
+        let has_tab = line.first() == Some(&b'\t');
+        let is_head = !has_tab && prefix.read(line, &mut clock).is_some();
+        if behind_head && !is_head && !line.is_empty() {
+            *(if has_tab { &mut kept } else { &mut lost }) += 1;
+        }
+        behind_head = is_head;
+    }
+    kept > 0 && kept >= lost
+}
+
+/// Reads a block of lines into events. When `keeps_tabs`, a line without prefix and TAB is of another program.
+pub(crate) fn read(prefix: &Prefix, keeps_tabs: bool, parsed: &mut Parsed, clock: &mut Clock, contexts: &mut Contexts) {
     parsed.tabbed = true;
     contexts.clear();
     let has_nul = memchr::memchr(0, &parsed.bytes).is_some();
@@ -33,7 +50,7 @@ pub(crate) fn read(prefix: &Prefix, parsed: &mut Parsed, clock: &mut Clock, cont
                 if let Some(before) = open.replace(Open { start: at, head, severity, message: at + message }) {
                     record(&before, at, has_nul, parsed, contexts);
                 }
-            } else if let Some((why, language)) = stray(line, open.is_some()) {
+            } else if let Some((why, language)) = stray(line, open.is_some() && !keeps_tabs) {
                 if let Some(before) = open.take() {
                     record(&before, at, has_nul, parsed, contexts);
                 }
@@ -84,7 +101,7 @@ fn record(open: &Open, end: usize, has_nul: bool, parsed: &mut Parsed, contexts:
     parsed.precise |= head.precise;
     parsed.zone_unknown |= head.when.is_some() && !head.zone_known;
     let what = message::read(parsed, open.severity, head.sqlstate, span);
-    if what.is_primary() && !is_part(open.severity) {
+    if what.is_primary() && !open.severity.is_part() {
         parsed.records += 1;
         parsed.recognised += 1;
         parsed.with_duration += u64::from(matches!(what, What::Timed { .. } | What::Bare { .. } | What::Plan { .. }));
@@ -96,19 +113,6 @@ fn record(open: &Open, end: usize, has_nul: bool, parsed: &mut Parsed, contexts:
     parsed.events.push(Event { at: open.start as u32, context, session: head.session, when: head.when, what });
 }
 
-fn is_part(severity: Severity) -> bool {
-    matches!(
-        severity,
-        Severity::Detail
-            | Severity::Hint
-            | Severity::Query
-            | Severity::Context
-            | Severity::Location
-            | Severity::Statement
-            | Severity::Backtrace
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,7 +120,7 @@ mod tests {
     fn parse(prefix: &str, log: &[u8]) -> Parsed {
         let prefix = Prefix::new(prefix).expect("the prefix is fine");
         let mut parsed = Parsed { bytes: log.to_vec(), ..Parsed::default() };
-        read(&prefix, &mut parsed, &mut Clock::default(), &mut Contexts::default());
+        read(&prefix, keeps_tabs(&prefix, log), &mut parsed, &mut Clock::default(), &mut Contexts::default());
         parsed
     }
 
@@ -145,6 +149,16 @@ mod tests {
         let parsed = parse("%p ", b"1 LOG:  duration: 1.000 ms  statement: select 1,\n  2\nfrom t\n1 ERROR:  x\n");
         assert_eq!(texts(&parsed)[0], "select 1,\n  2\nfrom t");
         assert_eq!(parsed.recognised, 2);
+    }
+
+    #[test]
+    fn lines_of_other_programs_are_strays_where_tabs_are_kept() {
+        let log = b"1 LOG:  duration: 1.000 ms  statement: select 1,\n\t2\nhello\n\tworld\n\n1 LOG:  duration: 1.000 ms  statement: select 3\nhello\n";
+        let parsed = parse("%p ", log);
+        assert_eq!(texts(&parsed), ["select 1,\n2", "select 3"]);
+        assert_eq!((parsed.records, parsed.recognised), (4, 2));
+        let at = memchr::memmem::find(log, b"hello").expect("it is there");
+        assert_eq!(parsed.skipped, [(ORPHAN, 2, at)]);
     }
 
     #[test]
