@@ -27,7 +27,15 @@ const SEEDS: &[(&str, &[(&str, &str)])] = &[
     ("connection", &[("fuzz/seeds/connection", "")]),
     ("ddl", &[("examples/shop", ".sql"), ("crates/dbopt-catalog/tests/common", ".sql")]),
     ("explain", &[("examples/shop", "plan.json"), ("examples/shop", "plan.txt"), ("crates/dbopt-plan/tests/data", "")]),
-    ("log", &[("examples/shop", ".log"), ("examples/shop", ".csv"), ("examples/shop", "workload.sql")]),
+    (
+        "log",
+        &[
+            ("examples/shop", ".log"),
+            ("examples/shop", ".csv"),
+            ("examples/shop", "workload.sql"),
+            ("fuzz/seeds/log", ""),
+        ],
+    ),
     ("snapshot", &[("fuzz/seeds/snapshot", "")]),
     ("tokens", &[("examples/shop", ".sql"), ("crates/dbopt-catalog/tests/common", ".sql")]),
 ];

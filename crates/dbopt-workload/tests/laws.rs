@@ -92,7 +92,12 @@ proptest! {
         let message = "duration: 1.000 ms  statement: select \"\"a\"\" from t";
         let csv = format!("2024-01-01 00:00:00.000 UTC,\"u\",\"d\",1,\"[local]\",65a1b2c3.1,1,\"SELECT\",2024-01-01 00:00:00 UTC,3/1,0,LOG,00000,\"{message}\",,,,,,,,,\"psql\",\"client backend\",,0\n").repeat(5).into_bytes();
         let json = "{\"timestamp\":\"2024-01-01 00:00:00.000 UTC\",\"user\":\"u\",\"dbname\":\"d\",\"pid\":1,\"session_id\":\"65a1b2c3.1\",\"error_severity\":\"LOG\",\"message\":\"duration: 1.000 ms  statement: select \\\"a\\\\u00e9\\\"\"}\n".repeat(5).into_bytes();
-        for mut log in [stderr, csv, json] {
+        let text = String::from_utf8_lossy(&stderr).into_owned();
+        let wrapped = |wrap: fn((usize, &str)) -> String| text.lines().enumerate().map(wrap).collect::<String>().into_bytes();
+        let syslog = wrapped(|(at, line)| format!("Jan  1 00:00:00 h postgres[{}]: [{at}-1] {line}\n", at % 3 + 1));
+        let kubernetes = wrapped(|(at, line)| format!("2024-01-01T00:00:00Z stderr {} {line}\n", if at % 5 == 0 { "P" } else { "F" }));
+        let google = wrapped(|(_, line)| format!("{{\"resource\":{{\"type\":\"cloudsql_database\"}},\"textPayload\":\"{}\"}}\n", line.replace('"', "\\\"").replace('\t', "\\t")));
+        for mut log in [stderr, csv, json, syslog, kubernetes, google] {
             for (at, byte) in &damage {
                 let at = at.index(log.len());
                 log[at] = *byte;

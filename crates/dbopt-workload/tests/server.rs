@@ -198,7 +198,11 @@ fn check_counts(workload: &Workload) {
     assert_eq!((portal.calls, portal.fetches), (1, 2));
     let divided = class(workload, "select $1 / $2::int");
     assert_eq!((divided.calls, divided.errors), (0, 1));
-    assert_eq!(class(workload, "select v from item where id = $1 or id = $2").calls, 2, "SQL-level EXECUTE");
+    let prepared = class(workload, "select v from item where id = $1 or id = $2");
+    assert_eq!(prepared.calls, 2, "SQL-level EXECUTE");
+    let mut arguments: Vec<_> = prepared.samples.iter().map(|sample| sample.parameters.clone()).collect();
+    arguments.sort();
+    assert_eq!(arguments, [Some(vec![Some("1".to_owned())]), Some(vec![Some("2".to_owned())])]);
     let errors: BTreeMap<&str, u64> = workload
         .errors
         .iter()

@@ -100,7 +100,8 @@ impl Wrapper {
             || lines.iter().filter(|line| line.starts_with(b"{")).count() * 2 > lines.len();
         if is_json {
             let objects: Vec<&[u8]> = object::objects(sample).take(64).collect();
-            let kinds: [(Self, fn(&[u8]) -> bool); 4] = [
+            type IsOne = fn(&[u8]) -> bool;
+            let kinds: [(Self, IsOne); 4] = [
                 (Self::Cnpg, cnpg::is_one),
                 (Self::Google, google::is_one),
                 (Self::Azure, azure::is_one),
