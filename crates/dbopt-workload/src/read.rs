@@ -160,8 +160,9 @@ impl Reading<'_> {
             let finding = Finding::error("input-empty", "the input is empty").at(Place::file(&name));
             return Err(Error::Unusable(Box::new(finding)));
         }
-        let Unwrapped { wrappers, sample, detected } =
+        let Unwrapped { wrappers, sample, detected, finding } =
             unwrapped::detect(&name, sample, kind, self.options, self.prefix.as_ref())?;
+        self.findings.extend(finding);
         covered.format = Some(detected.format);
         let mut layers = Layers::default();
         for wrapper in wrappers {

@@ -1,6 +1,6 @@
 //! What an input is once its wrappers are off, and what the wrappers held besides.
 
-use dbopt_finding::Place;
+use dbopt_finding::{Finding, Place};
 
 use crate::detect::{self, Detected};
 use crate::error::Error;
@@ -20,6 +20,8 @@ pub(crate) struct Unwrapped {
     /// The first bytes of the log itself.
     pub(crate) sample: Vec<u8>,
     pub(crate) detected: Detected,
+    /// What the reader should be told at once.
+    pub(crate) finding: Option<Finding>,
 }
 
 /// Finds out what an input is from its first bytes; see [`detect::detect`].
@@ -32,14 +34,26 @@ pub(crate) fn detect(
 ) -> Result<Unwrapped, Error> {
     let mut wrappers = Vec::new();
     let mut outer = Vec::new();
-    let may_be_log = matches!(kind, InputKind::Auto | InputKind::Log);
-    while may_be_log
+    let mut finding = None;
+    // A prefix that reads the lines as they stand includes whatever wraps them.
+    let is_plain = options
+        .prefix
+        .as_ref()
+        .and_then(|text| Prefix::new(text).ok())
+        .is_some_and(|prefix| infer::fit(prefix, &sample).is_good());
+    while !is_plain
+        && matches!(kind, InputKind::Auto | InputKind::Log)
         && wrappers.len() < MOST_WRAPPERS
         && let Some(wrapper) = Wrapper::detect(&sample)
     {
         let inner = unwrap_sample(&wrapper, &sample);
         if inner.is_empty() {
             break;
+        }
+        if wrapper.is_newest_first(&sample) {
+            let help = "Fetch the entries oldest first (gcloud logging read --order=asc).";
+            let message = "the log stands newest first, so parameters and statements may be put to the wrong records";
+            finding = Some(Finding::warning("log-newest-first", message).at(Place::file(name)).help(help));
         }
         wrappers.push(wrapper);
         outer = std::mem::replace(&mut sample, inner);
@@ -51,7 +65,7 @@ pub(crate) fn detect(
         detected.prefix = Some(stamped);
         sample = unwrap_sample(&Wrapper::Syslog(syslog.clone()), &outer);
     }
-    Ok(Unwrapped { wrappers, sample, detected })
+    Ok(Unwrapped { wrappers, sample, detected, finding })
 }
 
 /// The prefix with time and process in front, as far as syslog knows what the log's own prefix lacks.

@@ -144,6 +144,13 @@ impl Wrapper {
         }
     }
 
+    /// Whether the entries stand in the order that `gcloud logging read` has by default: the newest first.
+    pub(crate) fn is_newest_first(&self, sample: &[u8]) -> bool {
+        let time = |object| object::member(object, b"timestamp").and_then(object::text);
+        let mut times = object::objects(sample).take(400).filter_map(time);
+        *self == Self::Google && times.next().is_some_and(|first| times.last().is_some_and(|last| first > last))
+    }
+
     /// Whether units are JSON objects, not lines.
     fn is_json(&self) -> bool {
         matches!(self, Self::Docker | Self::Google | Self::Cnpg | Self::Azure)

@@ -274,6 +274,33 @@ fn azure_in_both_forms() {
     check(&split, &["Azure JSON"], Some(PREFIX));
 }
 
+#[test]
+fn the_newest_first_is_told() {
+    let entry = |second: u32| {
+        let time = format!("2024-01-01T00:00:0{second}Z");
+        let text = format!(
+            "2024-01-01 00:00:0{second} UTC [1]: [1-1] db=d,user=u LOG:  duration: 1.000 ms  statement: select 1"
+        );
+        format!("{}\n", json!({"resource": {"type": "alloydb"}, "timestamp": time, "textPayload": text}))
+    };
+    for (order, expected) in [([1, 2], 0), ([2, 1], 1)] {
+        let workload = read(&order.map(entry).concat(), 1);
+        assert_eq!(workload.findings.iter().filter(|finding| finding.code.0 == "log-newest-first").count(), expected);
+    }
+}
+
+#[test]
+fn a_prefix_that_includes_the_wrapper_is_taken_at_its_word() {
+    let log =
+        "2024-01-01T00:00:00.000Z 2024-01-01 00:00:00.000 UTC [1] LOG:  duration: 1.000 ms  statement: select 1\n";
+    for (prefix, wrappers) in [("2024-01-01T00:00:00.000Z %m [%p] ", 0), ("%m [%p] ", 1)] {
+        let options = ReadOptions { prefix: Some(prefix.to_owned()), ..ReadOptions::default() };
+        let workload = read_inputs(vec![Input::bytes("log", log)], &options, &|_| ControlFlow::Continue(()));
+        let workload = workload.expect("the log is usable");
+        assert_eq!((workload.calls(), workload.coverage.inputs[0].wrappers.len()), (1, wrappers));
+    }
+}
+
 fn cnpg() -> String {
     let mut wrapped = String::from("{\"level\":\"info\",\"msg\":\"starting\",\"logger\":\"instance-manager\"}\n");
     for lines in records() {
