@@ -5,6 +5,8 @@
 //! encoding, exactly as the server's scanner has it
 //! (<https://www.postgresql.org/docs/current/sql-syntax-lexical.html>).
 
+mod swar;
+
 /// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TokenKind {
@@ -57,29 +59,20 @@ pub fn lex(bytes: &[u8]) -> Lexer<'_> {
 }
 
 impl Lexer<'_> {
+    #[inline]
     fn byte(&self, at: usize) -> u8 {
         // NUL never occurs in SQL, and begins no token.
         self.bytes.get(at).copied().unwrap_or(0)
     }
 
-    /// Skips white space and comments.
-    fn skip(&mut self) {
-        loop {
-            match self.byte(self.at) {
-                b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c => self.at += 1,
-                b'-' if self.byte(self.at + 1) == b'-' => {
-                    self.at = memchr::memchr2(b'\n', b'\r', &self.bytes[self.at..])
-                        .map_or(self.bytes.len(), |length| self.at + length);
-                }
-                b'/' if self.byte(self.at + 1) == b'*' => self.at = self.comment_end(),
-                _ => return,
-            }
-        }
+    /// The end of the line comment that begins at `start`.
+    fn line_end(&self, start: usize) -> usize {
+        memchr::memchr2(b'\n', b'\r', &self.bytes[start..]).map_or(self.bytes.len(), |length| start + length)
     }
 
-    /// The end of the block comment that begins here; block comments nest.
-    fn comment_end(&self) -> usize {
-        let mut at = self.at + 2;
+    /// The end of the block comment that begins at `start`; block comments nest.
+    fn comment_end(&self, start: usize) -> usize {
+        let mut at = start + 2;
         let mut depth = 1;
         while let Some(found) = memchr::memchr2(b'*', b'/', self.bytes.get(at..).unwrap_or_default()) {
             at += found;
@@ -102,9 +95,10 @@ impl Lexer<'_> {
     }
 
     /// The end of what is quoted by `quote` from `open` on (the offset after the opening quote), doubled quotes included.
+    #[inline]
     fn quoted_end(&self, open: usize, quote: u8) -> (usize, bool) {
         let mut at = open;
-        while let Some(found) = memchr::memchr(quote, self.bytes.get(at..).unwrap_or_default()) {
+        while let Some(found) = swar::find(quote, self.bytes.get(at..).unwrap_or_default()) {
             at += found + 1;
             if self.byte(at) != quote {
                 return (at, true);
@@ -127,9 +121,9 @@ impl Lexer<'_> {
         (self.bytes.len(), false)
     }
 
-    /// The end of the dollar-quoted string that begins here, if one does.
-    fn dollar_end(&self) -> Option<(usize, bool)> {
-        let mut tag_end = self.at + 1;
+    /// The end of the dollar-quoted string that begins at `start`, if one does.
+    fn dollar_end(&self, start: usize) -> Option<(usize, bool)> {
+        let mut tag_end = start + 1;
         if is_word_start(self.byte(tag_end)) {
             while is_word(self.byte(tag_end)) && self.byte(tag_end) != b'$' {
                 tag_end += 1;
@@ -138,7 +132,7 @@ impl Lexer<'_> {
         if self.byte(tag_end) != b'$' {
             return None;
         }
-        let tag = &self.bytes[self.at..=tag_end];
+        let tag = &self.bytes[start..=tag_end];
         let body = &self.bytes[tag_end + 1..];
         Some(match memchr::memmem::find(body, tag) {
             Some(found) => (tag_end + 1 + found + tag.len(), true),
@@ -146,8 +140,18 @@ impl Lexer<'_> {
         })
     }
 
-    fn number_end(&self) -> usize {
-        let mut at = self.at;
+    #[inline]
+    fn number_end(&self, start: usize) -> usize {
+        let end = start + swar::digits(&self.bytes[start..]);
+        match self.byte(end) {
+            b'.' | b'_' | b'e' | b'E' | b'x' | b'X' | b'o' | b'O' | b'b' | b'B' => self.long_number_end(start),
+            _ => end,
+        }
+    }
+
+    /// The end of a number that may be more than digits.
+    fn long_number_end(&self, start: usize) -> usize {
+        let mut at = start;
         if self.byte(at) == b'0' && matches!(self.byte(at + 1) | 0x20, b'x' | b'o' | b'b') {
             let digits = at + 2;
             let mut end = digits;
@@ -178,79 +182,111 @@ impl Lexer<'_> {
         at
     }
 
-    /// The end of the operator that begins here: the longest run of operator characters that holds no comment and, unless
-    /// it holds one of `~ ! @ # % ^ & | ` ?`, does not end in `+` or `-`.
-    fn operator_end(&self) -> usize {
-        let mut end = self.at;
+    /// The end of the operator that begins at `start`: the longest run of operator characters that holds no comment and,
+    /// unless it holds one of `~ ! @ # % ^ & | ` ?`, does not end in `+` or `-`.
+    fn operator_end(&self, start: usize) -> usize {
+        let mut end = start;
         let mut free = false;
         while is_operator(self.byte(end)) {
-            if end > self.at && matches!((self.byte(end), self.byte(end + 1)), (b'-', b'-') | (b'/', b'*')) {
+            if end > start && matches!((self.byte(end), self.byte(end + 1)), (b'-', b'-') | (b'/', b'*')) {
                 break;
             }
             free |= matches!(self.byte(end), b'~' | b'!' | b'@' | b'#' | b'%' | b'^' | b'&' | b'|' | b'`' | b'?');
             end += 1;
         }
-        while !free && end > self.at + 1 && matches!(self.byte(end - 1), b'+' | b'-') {
+        while !free && end > start + 1 && matches!(self.byte(end - 1), b'+' | b'-') {
             end -= 1;
         }
         end
     }
 
-    fn word(&self) -> (TokenKind, usize, bool) {
-        let first = self.byte(self.at) | 0x20;
-        let next = self.byte(self.at + 1);
+    /// The string or quoted identifier with a letter before its quote that begins at `start`, if one does.
+    #[inline]
+    fn prefixed(&self, start: usize) -> Option<(TokenKind, usize, bool)> {
+        let next = self.byte(start + 1);
+        if next != b'\'' && next != b'&' {
+            return None;
+        }
+        let first = self.byte(start) | 0x20;
         if next == b'\'' && matches!(first, b'e' | b'b' | b'x' | b'n') {
-            let open = self.at + 2;
+            let open = start + 2;
             let (end, closed) = if first == b'e' { self.escaped_end(open) } else { self.quoted_end(open, b'\'') };
-            return (TokenKind::String, end, closed);
+            return Some((TokenKind::String, end, closed));
         }
-        if first == b'u' && next == b'&' && matches!(self.byte(self.at + 2), b'\'' | b'"') {
-            let quote = self.byte(self.at + 2);
-            let (end, closed) = self.quoted_end(self.at + 3, quote);
+        if first == b'u' && next == b'&' && matches!(self.byte(start + 2), b'\'' | b'"') {
+            let quote = self.byte(start + 2);
+            let (end, closed) = self.quoted_end(start + 3, quote);
             let kind = if quote == b'"' { TokenKind::QuotedIdent } else { TokenKind::String };
-            return (kind, end, closed);
+            return Some((kind, end, closed));
         }
-        let length = self.bytes[self.at..].iter().position(|byte| !is_word(*byte));
-        (TokenKind::Word, length.map_or(self.bytes.len(), |length| self.at + length), true)
+        None
     }
 }
 
 impl Iterator for Lexer<'_> {
     type Item = Token;
 
+    // Inlined into each loop over tokens, which then knows a token's kind without looking at it again: a third less time
+    // for a fingerprint.
+    #[inline(always)]
     fn next(&mut self) -> Option<Token> {
-        self.skip();
-        let first = *self.bytes.get(self.at)?;
-        let one = self.at + 1;
-        let (kind, end, closed) = match CLASS[usize::from(first)] {
-            Class::Word => self.word(),
-            Class::Digit => (TokenKind::Number, self.number_end(), true),
-            Class::Operator => (TokenKind::Operator, self.operator_end(), true),
-            Class::Other => match first {
-                b'\'' => {
-                    let (end, closed) = self.quoted_end(one, b'\'');
-                    (TokenKind::String, end, closed)
+        let mut at = self.at;
+        let (kind, end, closed) = loop {
+            let Some(first) = self.bytes.get(at).copied() else {
+                self.at = at;
+                return None;
+            };
+            let one = at + 1;
+            break match CLASS[usize::from(first)] {
+                Class::Space => {
+                    at = one;
+                    continue;
                 }
-                b'"' => {
-                    let (end, closed) = self.quoted_end(one, b'"');
-                    (TokenKind::QuotedIdent, end, closed)
-                }
-                b'$' if self.byte(one).is_ascii_digit() => {
-                    let digits = self.bytes[one..].iter().position(|byte| !byte.is_ascii_digit());
-                    (TokenKind::Param, digits.map_or(self.bytes.len(), |digits| one + digits), true)
-                }
-                b'$' => match self.dollar_end() {
-                    Some((end, closed)) => (TokenKind::String, end, closed),
-                    None => (TokenKind::Punctuation, one, true),
+                Class::Word => match self.prefixed(at) {
+                    Some(token) => token,
+                    None => (TokenKind::Word, at + swar::word(&self.bytes[at..]), true),
                 },
-                b'.' if self.byte(one).is_ascii_digit() => (TokenKind::Number, self.number_end(), true),
-                b':' if matches!(self.byte(one), b':' | b'=') => (TokenKind::Operator, one + 1, true),
-                _ => (TokenKind::Punctuation, one, true),
-            },
+                Class::Digit => (TokenKind::Number, self.number_end(at), true),
+                Class::Punctuation => (TokenKind::Punctuation, one, true),
+                Class::Operator => {
+                    let next = self.byte(one);
+                    match first {
+                        b'-' if next == b'-' => {
+                            at = self.line_end(at);
+                            continue;
+                        }
+                        b'/' if next == b'*' => {
+                            at = self.comment_end(at);
+                            continue;
+                        }
+                        _ if !is_operator(next) => (TokenKind::Operator, one, true),
+                        _ => (TokenKind::Operator, self.operator_end(at), true),
+                    }
+                }
+                Class::Other => match first {
+                    b'\'' => {
+                        let (end, closed) = self.quoted_end(one, b'\'');
+                        (TokenKind::String, end, closed)
+                    }
+                    b'"' => {
+                        let (end, closed) = self.quoted_end(one, b'"');
+                        (TokenKind::QuotedIdent, end, closed)
+                    }
+                    b'$' if self.byte(one).is_ascii_digit() => {
+                        (TokenKind::Param, one + swar::digits(&self.bytes[one..]), true)
+                    }
+                    b'$' => match self.dollar_end(at) {
+                        Some((end, closed)) => (TokenKind::String, end, closed),
+                        None => (TokenKind::Punctuation, one, true),
+                    },
+                    b'.' if self.byte(one).is_ascii_digit() => (TokenKind::Number, self.long_number_end(at), true),
+                    b':' if matches!(self.byte(one), b':' | b'=') => (TokenKind::Operator, one + 1, true),
+                    _ => (TokenKind::Punctuation, one, true),
+                },
+            };
         };
-        let token = Token { kind, start: self.at, end, closed };
         self.at = end;
-        Some(token)
+        Some(Token { kind, start: at, end, closed })
     }
 }
 
@@ -260,11 +296,15 @@ enum Class {
     Word,
     Digit,
     Operator,
+    Space,
+    /// A token by itself, whatever follows.
+    Punctuation,
+    /// What the next byte decides.
     Other,
 }
 
 const CLASS: [Class; 256] = {
-    let mut class = [Class::Other; 256];
+    let mut class = [Class::Punctuation; 256];
     let mut byte = 0;
     while byte < 256 {
         let code = byte as u8;
@@ -272,6 +312,10 @@ const CLASS: [Class; 256] = {
             class[byte] = Class::Word;
         } else if code.is_ascii_digit() {
             class[byte] = Class::Digit;
+        } else if matches!(code, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c) {
+            class[byte] = Class::Space;
+        } else if matches!(code, b'\'' | b'"' | b'$' | b'.' | b':') {
+            class[byte] = Class::Other;
         } else if matches!(
             code,
             b'+' | b'-'
@@ -298,14 +342,17 @@ const CLASS: [Class; 256] = {
     class
 };
 
+#[inline]
 fn is_word_start(byte: u8) -> bool {
     CLASS[usize::from(byte)] == Class::Word
 }
 
+#[inline]
 fn is_word(byte: u8) -> bool {
     matches!(CLASS[usize::from(byte)], Class::Word | Class::Digit) || byte == b'$'
 }
 
+#[inline]
 fn is_operator(byte: u8) -> bool {
     CLASS[usize::from(byte)] == Class::Operator
 }

@@ -14,25 +14,41 @@ pub(super) fn mix(state: u64, value: u64) -> u64 {
     (product as u64 ^ (product >> 64) as u64).rotate_left(23).wrapping_add(state)
 }
 
-/// The state after the bytes of a word, folded to lower case where they are ASCII.
+/// Keeps a word's further bytes apart from the next word's first ones.
+const FURTHER: u64 = 0xa076_1d64_78bd_642f;
+
+/// The state after the bytes of a word that is not empty, folded to lower case where they are ASCII.
+///
+/// A chunk says its own length, since no byte of a word is zero; so words of up to eight bytes need no more than one
+/// multiplication.
 #[inline]
-pub(super) fn word(state: u64, bytes: &[u8], at: usize, end: usize) -> u64 {
-    let mut state = mix(state, (end - at) as u64);
-    let mut at = at;
-    while at < end {
-        let length = (end - at).min(8);
-        let chunk = load(bytes, at, length);
-        // In a word, 0x20 is set in all bytes but upper-case letters and `_`, and `_` becomes 0x7f, which no word
-        // holds; so setting it folds letters and nothing else, as long as all bytes are ASCII.
-        let folded = if chunk & 0x8080_8080_8080_8080 == 0 {
-            chunk | mask(0x2020_2020_2020_2020, length)
-        } else {
-            fold_slowly(chunk)
-        };
-        state = mix(state, folded);
-        at += length;
+pub(super) fn word(state: u64, bytes: &[u8], start: usize, end: usize) -> u64 {
+    let mut at = start;
+    let mut state = mix(state, folded(bytes, at, (end - at).min(8)));
+    while end - at > 8 {
+        at += 8;
+        state = mix(state ^ FURTHER, folded(bytes, at, (end - at).min(8)));
     }
     state
+}
+
+/// Up to eight bytes of a word as a number that does not depend on their case.
+#[inline]
+fn folded(bytes: &[u8], at: usize, length: usize) -> u64 {
+    let chunk = load(bytes, at, length);
+    // In a word, 0x20 is set in all bytes but upper-case letters and `_`, and `_` becomes 0x7f, which no word
+    // holds; so setting it folds letters and nothing else, as long as all bytes are ASCII.
+    if chunk & 0x8080_8080_8080_8080 == 0 { mask(chunk | 0x2020_2020_2020_2020, length) } else { fold_slowly(chunk) }
+}
+
+/// The state after an operator, marked by a byte that no operator holds.
+#[inline]
+pub(super) fn operator(state: u64, mark: u64, text: &[u8], start: usize, end: usize) -> u64 {
+    if end - start < 8 {
+        mix(state, load(text, start, end - start) << 8 | mark)
+    } else {
+        bytes(mix(state, mark), text, start, end)
+    }
 }
 
 /// The state after bytes as they are.
@@ -51,8 +67,8 @@ pub(super) fn bytes(state: u64, bytes: &[u8], start: usize, end: usize) -> u64 {
 /// Up to eight bytes as a number, the first the lowest.
 #[inline]
 fn load(bytes: &[u8], at: usize, length: usize) -> u64 {
-    match bytes.get(at..at + 8).and_then(|chunk| <[u8; 8]>::try_from(chunk).ok()) {
-        Some(chunk) => mask(u64::from_le_bytes(chunk), length),
+    match bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        Some(chunk) => mask(u64::from_le_bytes(*chunk), length),
         None => bytes[at..at + length].iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte)),
     }
 }
@@ -86,6 +102,15 @@ mod tests {
         assert_ne!(of("a_"), of("a"));
         assert_ne!(of("abcdefgh"), of("abcdefg"));
         assert_ne!(of("a0"), of("a_"));
+    }
+
+    #[test]
+    fn one_long_word_is_not_two_short_ones() {
+        let two = word(of("abcdefgh"), b"ijk", 0, 3);
+        assert_ne!(of("abcdefghijk"), two);
+        let operators = operator(operator(START, 5, b"<", 0, 1), 5, b">", 0, 1);
+        assert_ne!(operator(START, 5, b"<>", 0, 2), operators);
+        assert_ne!(operator(START, 5, b"<<<<<<<<", 0, 8), operator(START, 5, b"<<<<<<<", 0, 7));
     }
 
     #[test]

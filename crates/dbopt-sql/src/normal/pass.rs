@@ -32,6 +32,8 @@ pub(super) struct Pass<'a, const TEXT: bool> {
     lists: Vec<List>,
     /// Semicolons that are written once something follows them.
     semicolons: usize,
+    /// Whether a token may end something before it; see `arrive`.
+    watchful: bool,
     /// Whether a name of the moment is still to come.
     awaits_name: bool,
     /// Whether the command is `FETCH` or `MOVE`, whose name may stand behind a count and `FROM` or `IN`.
@@ -66,6 +68,7 @@ impl<'a, const TEXT: bool> Pass<'a, TEXT> {
             depth: 0,
             lists: Vec::new(),
             semicolons: 0,
+            watchful: false,
             awaits_name: false,
             moves_cursor: false,
         }
@@ -73,14 +76,20 @@ impl<'a, const TEXT: bool> Pass<'a, TEXT> {
 
     pub(super) fn run(mut self) -> (Fingerprint, Vec<u8>) {
         while let Some(token) = self.lexer.next() {
-            if token.kind == TokenKind::Punctuation && self.sql[token.start] == b';' {
-                self.semicolons += usize::from(self.previous.is_some());
-                continue;
-            }
-            if self.semicolons > 0 {
-                self.statement_end();
-            }
-            let kind = self.token(token);
+            // The kinds are told apart here and nowhere else, right behind the lexer, so that both branch as one.
+            let kind = match token.kind {
+                TokenKind::Word => self.word(token),
+                TokenKind::Punctuation if self.sql[token.start] == b';' => {
+                    self.semicolons += usize::from(self.previous.is_some());
+                    self.watchful = true;
+                    continue;
+                }
+                TokenKind::Punctuation => self.punctuation(token),
+                TokenKind::Operator => self.operator(token),
+                TokenKind::Number | TokenKind::Param => self.constant(token),
+                TokenKind::String => self.string(token),
+                TokenKind::QuotedIdent => self.quoted(token),
+            };
             self.previous = Some(Token { kind, ..token });
         }
         while !self.lists.is_empty() {
@@ -105,31 +114,28 @@ impl<'a, const TEXT: bool> Pass<'a, TEXT> {
         self.previous = None;
     }
 
-    /// Counts a token, and returns the kind that it counts as.
-    fn token(&mut self, token: Token) -> TokenKind {
+    /// Ends what a token shows to have ended: the statement before, and the rows of a `VALUES`.
+    #[inline]
+    fn arrive(&mut self, token: Token) {
+        if self.watchful {
+            self.settle(token);
+        }
+    }
+
+    #[inline(never)]
+    fn settle(&mut self, token: Token) {
+        if self.semicolons > 0 {
+            self.statement_end();
+        }
         if self.rows_end(token) {
             self.close_list();
         }
-        if self.is_name_of_the_moment(token) {
-            self.placeholder();
-            return TokenKind::Param;
-        }
-        match token.kind {
-            TokenKind::String if self.previous.is_some_and(|previous| previous.kind == TokenKind::String) => {}
-            TokenKind::String | TokenKind::Number | TokenKind::Param => self.placeholder(),
-            TokenKind::Operator => self.operator(token),
-            TokenKind::Word => self.word(token),
-            TokenKind::QuotedIdent => self.quoted(token),
-            TokenKind::Punctuation => self.punctuation(token),
-        }
-        token.kind
+        self.watchful = self.lists.iter().any(|list| list.rows);
     }
 
-    /// Whether a token is the name that its command waits for. Settles which commands wait for one.
+    /// Whether a word is the name that its command waits for. Settles which commands wait for one.
+    #[inline(never)]
     fn is_name_of_the_moment(&mut self, token: Token) -> bool {
-        if token.kind != TokenKind::Word {
-            return token.kind == TokenKind::QuotedIdent && self.awaits_name;
-        }
         let mut buffer = [0; 16];
         if self.previous.is_none() {
             let command = lower(&self.sql[token.start..token.end], &mut buffer);
@@ -137,14 +143,29 @@ impl<'a, const TEXT: bool> Pass<'a, TEXT> {
             self.moves_cursor = matches!(command, b"fetch" | b"move");
             return false;
         }
-        if !self.awaits_name && !self.moves_cursor {
-            return false;
-        }
         let word = lower(&self.sql[token.start..token.end], &mut buffer);
         self.awaits_name |= self.moves_cursor && matches!(word, b"from" | b"in");
         self.awaits_name && !is_noise(word)
     }
 
+    #[inline]
+    fn constant(&mut self, token: Token) -> TokenKind {
+        self.arrive(token);
+        self.placeholder();
+        token.kind
+    }
+
+    #[inline]
+    fn string(&mut self, token: Token) -> TokenKind {
+        self.arrive(token);
+        // Strings in a row are one constant.
+        if self.previous.is_none_or(|previous| previous.kind != TokenKind::String) {
+            self.placeholder();
+        }
+        token.kind
+    }
+
+    #[inline]
     fn placeholder(&mut self) {
         self.awaits_name = false;
         self.state = hash::mix(self.state, PLACEHOLDER);
@@ -156,20 +177,23 @@ impl<'a, const TEXT: bool> Pass<'a, TEXT> {
         }
     }
 
-    fn operator(&mut self, token: Token) {
+    #[inline]
+    fn operator(&mut self, token: Token) -> TokenKind {
+        self.arrive(token);
         let bytes = &self.sql[token.start..token.end];
         if matches!(bytes, b"-" | b"+") && !self.follows_operand() {
             let mut ahead = self.lexer.clone();
-            if ahead.next().is_some_and(|next| next.kind == TokenKind::Number) {
+            if look(&mut ahead).is_some_and(|next| next.kind == TokenKind::Number) {
                 self.lexer = ahead;
                 self.placeholder();
-                return;
+                return token.kind;
             }
         }
-        self.state = hash::bytes(hash::mix(self.state, OPERATOR), self.sql, token.start, token.end);
+        self.state = hash::operator(self.state, OPERATOR, self.sql, token.start, token.end);
         if TEXT {
             self.write(token);
         }
+        token.kind
     }
 
     /// Whether what stands before is an operand, so that a sign is an operator.
@@ -188,7 +212,13 @@ impl<'a, const TEXT: bool> Pass<'a, TEXT> {
         expects_operand(lower(&self.sql[token.start..token.end], &mut buffer))
     }
 
-    fn word(&mut self, token: Token) {
+    #[inline]
+    fn word(&mut self, token: Token) -> TokenKind {
+        self.arrive(token);
+        if (self.previous.is_none() || self.awaits_name || self.moves_cursor) && self.is_name_of_the_moment(token) {
+            self.placeholder();
+            return TokenKind::Param;
+        }
         let bytes = &self.sql[token.start..token.end];
         self.state = hash::word(self.state, self.sql, token.start, token.end);
         if TEXT {
@@ -198,9 +228,15 @@ impl<'a, const TEXT: bool> Pass<'a, TEXT> {
         if bytes.len() == 6 && bytes.eq_ignore_ascii_case(b"values") && self.next_is(b'(') {
             self.open_list(self.depth, true);
         }
+        token.kind
     }
 
-    fn quoted(&mut self, token: Token) {
+    fn quoted(&mut self, token: Token) -> TokenKind {
+        self.arrive(token);
+        if self.awaits_name {
+            self.placeholder();
+            return TokenKind::Param;
+        }
         let inner = self.sql.get(token.start + 1..token.end.saturating_sub(1)).unwrap_or_default();
         let simple = token.closed
             && self.sql[token.start] == b'"'
@@ -215,9 +251,12 @@ impl<'a, const TEXT: bool> Pass<'a, TEXT> {
             let bare = simple && std::str::from_utf8(inner).is_ok_and(|name| !needs_quotes(name));
             self.write(if bare { Token { start: token.start + 1, end: token.end - 1, ..token } } else { token });
         }
+        token.kind
     }
 
-    fn punctuation(&mut self, token: Token) {
+    #[inline]
+    fn punctuation(&mut self, token: Token) -> TokenKind {
+        self.arrive(token);
         let byte = self.sql[token.start];
         match byte {
             b',' if self.lists.last().is_some_and(|list| list.depth == self.depth) => {
@@ -227,7 +266,7 @@ impl<'a, const TEXT: bool> Pass<'a, TEXT> {
                 if TEXT {
                     self.text.push(b',');
                 }
-                return;
+                return token.kind;
             }
             b')' | b']' => {
                 while self.lists.last().is_some_and(|list| list.depth >= self.depth) {
@@ -247,6 +286,7 @@ impl<'a, const TEXT: bool> Pass<'a, TEXT> {
                 self.open_list(self.depth, false);
             }
         }
+        token.kind
     }
 
     /// Whether the parenthesis or bracket just read opens a list of values.
@@ -257,7 +297,7 @@ impl<'a, const TEXT: bool> Pass<'a, TEXT> {
             return word.eq_ignore_ascii_case(b"array");
         }
         word.eq_ignore_ascii_case(b"in")
-            && self.lexer.clone().next().is_none_or(|next| {
+            && look(&mut self.lexer.clone()).is_none_or(|next| {
                 let first = &self.sql[next.start..next.end];
                 let queries: [&[u8]; 4] = [b"select", b"with", b"values", b"table"];
                 next.kind != TokenKind::Word || !queries.iter().any(|query| first.eq_ignore_ascii_case(query))
@@ -274,15 +314,14 @@ impl<'a, const TEXT: bool> Pass<'a, TEXT> {
     }
 
     fn next_is(&self, byte: u8) -> bool {
-        self.lexer
-            .clone()
-            .next()
+        look(&mut self.lexer.clone())
             .is_some_and(|next| next.kind == TokenKind::Punctuation && self.sql[next.start] == byte)
     }
 
     fn open_list(&mut self, depth: usize, rows: bool) {
         if self.lists.len() < DEEPEST {
             let state = hash::mix(self.state, LIST);
+            self.watchful |= rows;
             self.lists.push(List {
                 state,
                 depth,
@@ -355,6 +394,12 @@ impl<'a, const TEXT: bool> Pass<'a, TEXT> {
             self.text.push(b' ');
         }
     }
+}
+
+/// The next token, where that is asked for seldom: out of line, so that the loop over all tokens has the lexer inline.
+#[inline(never)]
+fn look(lexer: &mut Lexer<'_>) -> Option<Token> {
+    lexer.next()
 }
 
 /// A word in lower case, as far as the buffer goes; longer ones are no keyword that matters here.
