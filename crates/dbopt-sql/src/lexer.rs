@@ -201,12 +201,8 @@ impl Lexer<'_> {
     }
 
     /// The string or quoted identifier with a letter before its quote that begins at `start`, if one does.
-    #[inline]
     fn prefixed(&self, start: usize) -> Option<(TokenKind, usize, bool)> {
         let next = self.byte(start + 1);
-        if next != b'\'' && next != b'&' {
-            return None;
-        }
         let first = self.byte(start) | 0x20;
         if next == b'\'' && matches!(first, b'e' | b'b' | b'x' | b'n') {
             let open = start + 2;
@@ -242,10 +238,13 @@ impl Iterator for Lexer<'_> {
                     at = one;
                     continue;
                 }
-                Class::Word => match self.prefixed(at) {
-                    Some(token) => token,
-                    None => (TokenKind::Word, at + swar::word(&self.bytes[at..]), true),
-                },
+                Class::Word => {
+                    let prefixed = if matches!(self.byte(one), b'\'' | b'&') { self.prefixed(at) } else { None };
+                    match prefixed {
+                        Some(token) => token,
+                        None => (TokenKind::Word, at + swar::word(&self.bytes[at..]), true),
+                    }
+                }
                 Class::Digit => (TokenKind::Number, self.number_end(at), true),
                 Class::Punctuation => (TokenKind::Punctuation, one, true),
                 Class::Operator => {
