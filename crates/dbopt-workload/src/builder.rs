@@ -9,8 +9,7 @@
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
-use hashbrown::HashMap;
-use hashbrown::hash_map::Entry;
+use hashbrown::{HashMap, HashTable};
 
 use crate::model::{
     ErrorClass, Events, LoggedPlan, NameSet, OtherClasses, QueryClass, Sample, SourcePlace, Sources, Workload, earlier,
@@ -28,7 +27,10 @@ const MOST_CONTEXTS: usize = NameSet::MOST;
 
 /// Collects a workload.
 pub(crate) struct Builder {
-    classes: HashMap<Fingerprint, Box<Class>, FixedState>,
+    /// Where a class stands in `classes` and in `held`.
+    index: HashTable<u32>,
+    classes: Vec<QueryClass>,
+    held: Vec<Held>,
     other: OtherClasses,
     errors: HashMap<u64, ErrorClass, FixedState>,
     pub(crate) events: Events,
@@ -42,10 +44,14 @@ pub(crate) struct Builder {
     pub(crate) shortest_ns: u64,
 }
 
-/// A class being collected; its names as indexes of the context table.
-struct Class {
-    class: QueryClass,
-    contexts: Vec<u32>,
+/// What is known of a class only while it is collected.
+struct Held {
+    /// Samples with larger keys are not among the smallest.
+    bound: u64,
+    /// Names of its executions, as indexes of the context table: most classes have one.
+    context: Option<u32>,
+    #[expect(clippy::box_collection, reason = "few classes have further contexts, and all pay for the field")]
+    contexts: Option<Box<Vec<u32>>>,
 }
 
 /// Names of a session.
@@ -74,7 +80,9 @@ pub(crate) struct Execution {
 impl Builder {
     pub(crate) fn new(cap: usize) -> Self {
         Self {
-            classes: HashMap::with_hasher(hash::fixed()),
+            index: HashTable::new(),
+            classes: Vec::new(),
+            held: Vec::new(),
             other: OtherClasses::default(),
             errors: HashMap::with_hasher(hash::fixed()),
             events: Events::default(),
@@ -112,47 +120,69 @@ impl Builder {
     }
 
     /// The class of a statement, made when it is new.
-    fn class(&mut self, query: Query, parsed: &Parsed) -> &mut Class {
-        match self.classes.entry(query.fingerprint) {
-            Entry::Occupied(held) => held.into_mut(),
-            Entry::Vacant(vacant) => {
+    fn class(&mut self, query: Query, parsed: &Parsed) -> &mut QueryClass {
+        let at = match self.find(query.fingerprint) {
+            Some(at) => at,
+            None => {
                 let text = parsed.text(query.text);
-                let mut normal = sql::normalize(&text);
-                normal.shrink_to_fit();
-                let class = QueryClass::new(query.fingerprint, normal, sql::kind(&text));
-                self.bytes += class.bytes() + size_of::<Class>() - size_of::<QueryClass>() + 48;
-                vacant.insert(Box::new(Class { class, contexts: Vec::new() }))
+                // Copied rather than shrunk, which would leave a hole behind each text that nothing fits into.
+                let normal = sql::normalize(&text).as_str().to_owned();
+                self.push(QueryClass::new(query.fingerprint, normal, sql::kind(&text)))
             }
-        }
+        };
+        &mut self.classes[at]
+    }
+
+    fn push(&mut self, class: QueryClass) -> usize {
+        let at = self.classes.len();
+        self.bytes += class.bytes() + Held::BYTES;
+        self.held.push(Held { bound: bound(&class.samples), context: None, contexts: None });
+        self.classes.push(class);
+        self.enter(at);
+        at
+    }
+
+    /// Where a class stands.
+    #[inline]
+    fn find(&self, fingerprint: Fingerprint) -> Option<usize> {
+        let is_it = |at: &u32| self.classes[*at as usize].fingerprint == fingerprint;
+        self.index.find(place(fingerprint), is_it).map(|at| *at as usize)
+    }
+
+    /// Puts a class that stands at `at` into the index.
+    fn enter(&mut self, at: usize) {
+        let fingerprint = |at: usize| self.classes[at].fingerprint;
+        self.index.insert_unique(place(fingerprint(at)), at as u32, |at| place(fingerprint(*at as usize)));
     }
 
     /// Makes sure that the class of a statement is there, so that it can be named by its fingerprint alone.
+    #[inline]
     pub(crate) fn know(&mut self, query: Query, parsed: &Parsed) {
         self.class(query, parsed);
     }
 
     /// Changes a class that is known; one that was evicted meanwhile is not brought back.
+    #[inline]
     pub(crate) fn update(&mut self, fingerprint: Fingerprint, change: impl FnOnce(&mut QueryClass)) {
-        if let Some(held) = self.classes.get_mut(&fingerprint) {
-            change(&mut held.class);
-            held.class.sources.log = true;
+        if let Some(at) = self.find(fingerprint) {
+            let class = &mut self.classes[at];
+            change(class);
+            class.sources.log = true;
         }
     }
 
     /// Counts an execution. Yields the key of its sample when it is wanted.
     pub(crate) fn execute(&mut self, execution: &Execution) -> Option<u64> {
-        let Some(held) = self.classes.get_mut(&execution.fingerprint) else {
+        let Some(at) = self.find(execution.fingerprint) else {
             self.other.calls += 1;
             self.other.total_ns = self.other.total_ns.saturating_add(execution.ns.unwrap_or(0));
             return None;
         };
-        let class = &mut held.class;
+        let (class, held) = (&mut self.classes[at], &mut self.held[at]);
         class.sources.log = true;
         class.calls += 1;
         let key = sample_key(execution);
-        let wanted = class.samples.len() < model::KEPT
-            || key <= class.samples[model::KEPT - 1].key
-            || execution.ns.is_some_and(|ns| ns >= class.time.max_ns);
+        let wanted = key <= held.bound || execution.ns.is_some_and(|ns| ns >= class.time.max_ns);
         match execution.ns {
             Some(ns) => {
                 self.shortest_ns = self.shortest_ns.min(ns);
@@ -166,16 +196,14 @@ impl Builder {
             class.first_seen = earlier(class.first_seen, Some(when));
             class.last_seen = class.last_seen.max(Some(when));
         }
-        if !held.contexts.contains(&execution.context) && held.contexts.len() < MOST_CONTEXTS {
-            held.contexts.push(execution.context);
-        }
+        held.see(execution.context);
         wanted.then_some(key)
     }
 
     /// Keeps a sample of a class, if it is still wanted.
     pub(crate) fn keep_sample(&mut self, fingerprint: Fingerprint, sample: Sample) {
-        let Some(held) = self.classes.get_mut(&fingerprint) else { return };
-        let samples = &mut held.class.samples;
+        let Some(at) = self.find(fingerprint) else { return };
+        let samples = &mut self.classes[at].samples;
         let size = |samples: &Vec<Sample>| -> usize {
             samples.capacity() * size_of::<Sample>() + samples.iter().map(Sample::heap_bytes).sum::<usize>()
         };
@@ -183,30 +211,31 @@ impl Builder {
         if samples.is_empty() {
             samples.reserve_exact(1);
         }
-        samples.push(sample);
-        model::choose(samples);
+        model::add_sample(samples, sample);
+        self.held[at].bound = bound(samples);
         self.bytes = (self.bytes + size(samples)).saturating_sub(before);
     }
 
     /// Whether a plan of a class would be kept, and its key if so.
     pub(crate) fn wants_plan(&self, fingerprint: Fingerprint, ns: u64, when: Option<Timestamp>) -> Option<u64> {
         let key = sample_key(&Execution { fingerprint, ns: Some(ns), when, context: 0 });
-        let plans = &self.classes.get(&fingerprint)?.class.plans;
+        let plans = &self.classes[self.find(fingerprint)?].plans;
         let wanted = plans.len() < 2 || key <= plans[0].key || plans.iter().all(|plan| ns >= plan.duration_ns);
         wanted.then_some(key)
     }
 
     /// Counts a plan, and keeps it when it is still wanted.
     pub(crate) fn keep_plan(&mut self, fingerprint: Fingerprint, plan: Option<LoggedPlan>) {
-        let Some(held) = self.classes.get_mut(&fingerprint) else { return };
-        held.class.plan_count += 1;
-        held.class.sources.log = true;
+        let Some(at) = self.find(fingerprint) else { return };
+        let class = &mut self.classes[at];
+        class.plan_count += 1;
+        class.sources.log = true;
         if let Some(plan) = plan {
             let size = |plans: &Vec<LoggedPlan>| -> usize {
                 plans.capacity() * size_of::<LoggedPlan>()
                     + plans.iter().map(|plan| plan.text.capacity()).sum::<usize>()
             };
-            let plans = &mut held.class.plans;
+            let plans = &mut class.plans;
             let before = size(plans);
             plans.reserve_exact(1);
             plans.push(plan);
@@ -243,7 +272,7 @@ impl Builder {
         let fingerprint = sql::fingerprint(text.as_bytes());
         let parsed = Parsed { bytes: text.as_bytes().to_vec(), ..Parsed::default() };
         let query = Query { text: Span::raw(0..text.len()), fingerprint };
-        let class = &mut self.class(query, &parsed).class;
+        let class = self.class(query, &parsed);
         class.sources.sql_file = true;
         class.calls += 1;
         class.untimed_calls += 1;
@@ -273,11 +302,14 @@ impl Builder {
 
     /// Adds a class that was counted elsewhere.
     pub(crate) fn add(&mut self, class: QueryClass) {
-        match self.classes.entry(class.fingerprint) {
-            Entry::Occupied(mut held) => held.get_mut().class.merge(class),
-            Entry::Vacant(vacant) => {
-                self.bytes += class.bytes() + 48;
-                vacant.insert(Box::new(Class { class, contexts: Vec::new() }));
+        match self.find(class.fingerprint) {
+            Some(at) => {
+                let held = &mut self.classes[at];
+                held.merge(class);
+                self.held[at].bound = bound(&held.samples);
+            }
+            None => {
+                self.push(class);
             }
         }
         self.evict();
@@ -295,37 +327,53 @@ impl Builder {
         }
         let weight = |class: &QueryClass| (class.time.total_ns + class.parse_ns + class.bind_ns, class.calls);
         let mut order: Vec<((u64, u64), Fingerprint)> =
-            self.classes.values().map(|held| (weight(&held.class), held.class.fingerprint)).collect();
+            self.classes.iter().map(|class| (weight(class), class.fingerprint)).collect();
         order.sort_unstable();
-        for (_, fingerprint) in order.iter().take(order.len().div_ceil(4)) {
-            if let Some(held) = self.classes.remove(fingerprint) {
-                let (total_ns, calls) = weight(&held.class);
-                self.other.merge(&OtherClasses { evicted: 1, calls, total_ns, largest_ns: total_ns });
-            }
+        let lightest = order.len().div_ceil(4);
+        // What is not lighter than this one stays; no two classes have one fingerprint.
+        let first_kept = order.get(lightest).copied();
+        let stays: Vec<bool> = self
+            .classes
+            .iter()
+            .map(|class| first_kept.is_some_and(|first| (weight(class), class.fingerprint) >= first))
+            .collect();
+        for (class, _) in self.classes.iter().zip(&stays).filter(|(_, stays)| !**stays) {
+            let (total_ns, calls) = weight(class);
+            self.other.merge(&OtherClasses { evicted: 1, calls, total_ns, largest_ns: total_ns });
         }
-        self.classes.shrink_to_fit();
-        self.bytes = self.classes.values().map(|held| held.class.bytes() + 112).sum();
+        let mut each = stays.iter();
+        self.classes.retain(|_| each.next() == Some(&true));
+        let mut each = stays.iter();
+        self.held.retain(|_| each.next() == Some(&true));
+        self.index.clear();
+        (0..self.classes.len()).for_each(|at| self.enter(at));
+        self.bytes = self.classes.iter().map(|class| class.bytes() + Held::BYTES).sum();
     }
 
     /// The workload, without coverage and findings.
     pub(crate) fn finish(self) -> Workload {
         let names = &self.contexts.names;
-        let classes = self
-            .classes
-            .into_values()
-            .map(|held| {
-                let mut class = held.class;
-                for context in held.contexts {
-                    let names = &names[context as usize];
-                    names.user.iter().for_each(|name| class.users.insert(name));
-                    names.database.iter().for_each(|name| class.databases.insert(name));
-                    names.application.iter().for_each(|name| class.applications.insert(name));
+        let mut classes = self.classes;
+        // Most classes are of one context, and share the sets of its names.
+        let mut single: HashMap<u32, [NameSet; 3]> = HashMap::new();
+        for (class, held) in classes.iter_mut().zip(self.held) {
+            if let (Some(context), None, true) = (held.context, &held.contexts, class.users.is_empty()) {
+                let sets = single.entry(context).or_insert_with(|| names[context as usize].sets());
+                let [users, databases, applications] = sets.clone();
+                class.users = users;
+                class.databases.merge(&databases);
+                class.applications.merge(&applications);
+            } else {
+                for context in held.context.into_iter().chain(held.contexts.into_iter().flat_map(|more| *more)) {
+                    let [users, databases, applications] = names[context as usize].sets();
+                    class.users.merge(&users);
+                    class.databases.merge(&databases);
+                    class.applications.merge(&applications);
                 }
-                class
-            })
-            // Classes that were announced but neither ran nor failed have nothing to say.
-            .filter(|class| class.sources != Sources::default())
-            .collect();
+            }
+        }
+        // Classes that were announced but neither ran nor failed have nothing to say.
+        classes.retain(|class| class.sources != Sources::default());
         let mut workload = Workload {
             classes,
             other: self.other,
@@ -336,6 +384,47 @@ impl Builder {
         };
         workload.sort();
         workload
+    }
+}
+
+impl Held {
+    /// Memory of a class besides itself: this, and its place in the index.
+    const BYTES: usize = size_of::<Self>() + 2 * size_of::<u32>();
+
+    #[inline]
+    fn see(&mut self, context: u32) {
+        match self.context {
+            Some(held) if held == context => {}
+            None => self.context = Some(context),
+            Some(_) => {
+                let more = self.contexts.get_or_insert_default();
+                if !more.contains(&context) && more.len() + 1 < MOST_CONTEXTS {
+                    more.push(context);
+                }
+            }
+        }
+    }
+}
+
+/// The hash under which the index has a class; fingerprints are hashes already, if not in all bits.
+#[inline]
+fn place(fingerprint: Fingerprint) -> u64 {
+    hash::mix(fingerprint.0, 0)
+}
+
+/// The largest key that a further sample may have to be among the smallest.
+fn bound(samples: &[Sample]) -> u64 {
+    samples.get(model::KEPT - 1).map_or(u64::MAX, |last| last.key)
+}
+
+impl Names {
+    /// Users, databases and applications, of which there is one or none each.
+    fn sets(&self) -> [NameSet; 3] {
+        [&self.user, &self.database, &self.application].map(|name| {
+            let mut set = NameSet::default();
+            name.iter().for_each(|name| set.insert(name));
+            set
+        })
     }
 }
 

@@ -12,6 +12,6 @@ pub use class::{QueryClass, Sources, StatementKind};
 pub use coverage::{Compression, Coverage, Format, InputCoverage, Skipped};
 pub use events::{ErrorClass, Events, Tally};
 pub use names::NameSet;
-pub(crate) use sample::{KEPT, choose, choose_plans};
+pub(crate) use sample::{KEPT, add as add_sample, choose_plans};
 pub use sample::{LoggedPlan, PlanFormat, Sample, SourcePlace};
 pub use workload::{OtherClasses, Workload};

@@ -9,6 +9,12 @@ use crate::hash;
 /// nor the order of merging matters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NameSet {
+    /// Shared by all classes that have the same names; nothing when there is none.
+    inner: Option<Arc<Inner>>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Inner {
     /// By hash, ascending.
     names: Vec<Arc<str>>,
     /// Whether names were left out.
@@ -22,35 +28,45 @@ impl NameSet {
     /// Adds a name.
     pub fn insert(&mut self, name: &Arc<str>) {
         let key = order(name);
-        match self.names.binary_search_by(|held| order(held).cmp(&key).then_with(|| held.cmp(name))) {
-            Ok(_) => {}
-            Err(at) => {
-                if at < Self::MOST {
-                    if self.names.is_empty() {
-                        self.names.reserve_exact(1);
-                    }
-                    self.names.insert(at, Arc::clone(name));
-                }
-                if at >= Self::MOST || self.names.len() > Self::MOST {
-                    self.names.truncate(Self::MOST);
-                    self.more = true;
-                }
+        let place = self.names().binary_search_by(|held| order(held).cmp(&key).then_with(|| held.cmp(name)));
+        let Err(at) = place else { return };
+        let Inner { names, more } = Arc::make_mut(self.inner.get_or_insert_default());
+        if at < Self::MOST {
+            if names.is_empty() {
+                names.reserve_exact(1);
             }
+            names.insert(at, Arc::clone(name));
+        }
+        if at >= Self::MOST || names.len() > Self::MOST {
+            names.truncate(Self::MOST);
+            *more = true;
         }
     }
 
     /// Adds all names of another set.
     pub fn merge(&mut self, other: &Self) {
-        for name in &other.names {
+        if self.inner.is_none() {
+            self.inner.clone_from(&other.inner);
+            return;
+        }
+        for name in other.names() {
             self.insert(name);
         }
-        self.more |= other.more;
+        if other.is_cut()
+            && let Some(inner) = &mut self.inner
+        {
+            Arc::make_mut(inner).more = true;
+        }
+    }
+
+    fn names(&self) -> &[Arc<str>] {
+        self.inner.as_ref().map_or(&[], |inner| &inner.names)
     }
 
     /// The names in alphabetical order.
     #[must_use]
     pub fn sorted(&self) -> Vec<&str> {
-        let mut names: Vec<&str> = self.names.iter().map(|name| &**name).collect();
+        let mut names: Vec<&str> = self.names().iter().map(|name| &**name).collect();
         names.sort_unstable();
         names
     }
@@ -58,25 +74,25 @@ impl NameSet {
     /// Whether the set holds the name.
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
-        self.names.iter().any(|held| &**held == name)
+        self.names().iter().any(|held| &**held == name)
     }
 
     /// Whether there is no name.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.names.is_empty()
+        self.inner.is_none()
     }
 
     /// How many names are held.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.names.len()
+        self.names().len()
     }
 
     /// Whether names were left out because of the bound.
     #[must_use]
     pub fn is_cut(&self) -> bool {
-        self.more
+        self.inner.as_ref().is_some_and(|inner| inner.more)
     }
 }
 

@@ -82,6 +82,20 @@ pub(crate) const KEPT: usize = 5;
 pub(crate) fn choose(samples: &mut Vec<Sample>) {
     samples.sort_by(|a, b| a.rank().cmp(&b.rank()));
     samples.dedup_by(|a, b| a.rank() == b.rank());
+    trim(samples);
+}
+
+/// Adds one to samples that [`choose`] has chosen, and chooses again.
+pub(crate) fn add(samples: &mut Vec<Sample>, sample: Sample) {
+    let at = samples.partition_point(|held| held.rank() < sample.rank());
+    if samples.get(at).is_none_or(|held| held.rank() != sample.rank()) {
+        samples.insert(at, sample);
+        trim(samples);
+    }
+}
+
+/// Keeps the first samples of a list ordered by rank, and the slowest one.
+fn trim(samples: &mut Vec<Sample>) {
     if samples.len() <= KEPT {
         return;
     }
@@ -195,6 +209,9 @@ mod tests {
             choose(&mut tail);
             assert_eq!(tail, at_once);
         }
+        let mut one_by_one = Vec::new();
+        all.iter().chain(&all[..3]).for_each(|sample| add(&mut one_by_one, sample.clone()));
+        assert_eq!(one_by_one, at_once);
         assert!(at_once.len() <= KEPT + 1);
         assert!(at_once.iter().any(|sample| sample.duration_ns == Some(16_000_000)));
     }
