@@ -18,7 +18,7 @@ use crate::input::{Blocks, Cut, Opened, open, size};
 use crate::model::{Coverage, Format, InputCoverage, Workload};
 use crate::options::{Data, Input, InputKind, Progress, ReadOptions};
 use crate::record::clock::Clock;
-use crate::record::event::{Event, Parsed};
+use crate::record::event::{Event, KnownTexts, Parsed};
 use crate::record::prefix::Prefix;
 use crate::record::{Contexts, csv, json, stderr};
 use crate::session::{Block, Sessions};
@@ -131,13 +131,24 @@ enum Parser {
     Json,
 }
 
+/// What a thread remembers from one block to the next. None of it changes what is read.
+#[derive(Default)]
+struct Memory {
+    clock: Clock,
+    contexts: Contexts,
+    known: KnownTexts,
+}
+
 impl Parser {
-    fn parse(&self, parsed: &mut Parsed, clock: &mut Clock, contexts: &mut Contexts) {
+    fn parse(&self, parsed: &mut Parsed, memory: &mut Memory) {
+        let Memory { clock, contexts, known } = memory;
+        std::mem::swap(&mut parsed.known, known);
         match self {
             Self::Stderr(prefix, keeps_tabs) => stderr::read(prefix, *keeps_tabs, parsed, clock, contexts),
             Self::Csv => csv::read(parsed, clock, contexts),
             Self::Json => json::read(parsed, clock, contexts),
         }
+        std::mem::swap(&mut parsed.known, known);
     }
 }
 
@@ -230,13 +241,13 @@ impl Reading<'_> {
         };
         if threads == 1 {
             let mut parsed = Parsed::default();
-            let (mut clock, mut contexts) = (Clock::default(), Contexts::default());
+            let mut memory = Memory::default();
             loop {
                 parsed.clear();
                 if !report() || !blocks.next(&mut parsed.bytes) {
                     break;
                 }
-                parser.parse(&mut parsed, &mut clock, &mut contexts);
+                parser.parse(&mut parsed, &mut memory);
                 order.take(&parsed);
             }
             return;
@@ -247,7 +258,7 @@ impl Reading<'_> {
         std::thread::scope(|scope| {
             for _ in 0..threads {
                 scope.spawn(|| {
-                    let (mut clock, mut contexts) = (Clock::default(), Contexts::default());
+                    let mut memory = Memory::default();
                     while report() {
                         let mut parsed = waiting.spare();
                         let number = {
@@ -258,7 +269,7 @@ impl Reading<'_> {
                             source.1 += 1;
                             source.1 - 1
                         };
-                        parser.parse(&mut parsed, &mut clock, &mut contexts);
+                        parser.parse(&mut parsed, &mut memory);
                         waiting.put(number, parsed);
                         waiting.drain(&order);
                     }

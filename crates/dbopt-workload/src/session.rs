@@ -10,6 +10,7 @@
 //!
 //! State is bounded: sessions beyond the bound are settled as if they had ended.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -47,7 +48,7 @@ struct Session {
     /// Plans that wait for the duration line of their statement, in order.
     plans: Vec<Plan>,
     /// Executions that a plan may still belong to, oldest first.
-    recent: Vec<Recent>,
+    recent: VecDeque<Recent>,
     /// Whether a plan was tied to the execution that is being counted.
     tied: bool,
     touched: u64,
@@ -408,11 +409,11 @@ impl Session {
 
     fn remember(&mut self, fingerprint: Fingerprint, ns: u64, lenient: bool) {
         if self.recent.len() >= RECENT {
-            self.recent.remove(0);
+            self.recent.pop_front();
         }
         // A plan that stood before the line is tied by now; see `tie_waiting`.
         let tied = std::mem::take(&mut self.tied);
-        self.recent.push(Recent { fingerprint, ns, tied, lenient });
+        self.recent.push_back(Recent { fingerprint, ns, tied, lenient });
     }
 
     /// Ties the plans that wait to the execution whose line has come, and settles the others.

@@ -13,7 +13,7 @@ use super::clock::Clock;
 use super::event::{Event, Parsed, Span, What};
 use super::message;
 use super::severity::Severity;
-use super::{BROKEN, Contexts, NUL};
+use super::{BROKEN, Contexts, NUL, near};
 
 /// Columns that a record may have.
 const COLUMNS: [usize; 3] = [23, 24, 26];
@@ -22,28 +22,24 @@ const MOST: usize = 26;
 /// Reads a block of records into events.
 pub(crate) fn read(parsed: &mut Parsed, clock: &mut Clock, contexts: &mut Contexts) {
     contexts.clear();
-    let bytes = std::mem::take(&mut parsed.bytes);
-    parsed.lines = memchr::memchr_iter(b'\n', &bytes).count() as u64;
-    let mut skips = Vec::new();
-    let mut rows = Rows { bytes: &bytes, at: 0 };
-    let mut records = Vec::new();
-    while let Some(row) = rows.next(&mut parsed.aside) {
+    parsed.lines = memchr::memchr_iter(b'\n', &parsed.bytes).count() as u64;
+    let has_nul = memchr::memchr(0, &parsed.bytes).is_some();
+    let mut at = 0;
+    loop {
+        let mut rows = Rows { bytes: &parsed.bytes, at };
+        let Some(row) = rows.next(&mut parsed.aside) else { break };
+        at = rows.at;
+        parsed.records += 1;
         match row {
-            Ok(row) => records.push(row),
-            Err(at) => skips.push(at),
-        }
-    }
-    parsed.records += (records.len() + skips.len()) as u64;
-    let has_nul = memchr::memchr(0, &bytes).is_some();
-    parsed.bytes = bytes;
-    for at in skips {
-        parsed.skip(BROKEN, at);
-    }
-    for row in records {
-        if has_nul && memchr::memchr(0, &parsed.bytes[row.start..row.end]).is_some() {
-            parsed.skip(NUL, row.start);
-        } else if !record(&row, parsed, clock, contexts) {
-            parsed.skip(BROKEN, row.start);
+            Ok(row) if has_nul && memchr::memchr(0, &parsed.bytes[row.start..row.end]).is_some() => {
+                parsed.skip(NUL, row.start);
+            }
+            Ok(row) => {
+                if !record(&row, parsed, clock, contexts) {
+                    parsed.skip(BROKEN, row.start);
+                }
+            }
+            Err(start) => parsed.skip(BROKEN, start),
         }
     }
 }
@@ -101,8 +97,9 @@ impl Rows<'_> {
         loop {
             let (span, end) = match bytes.get(at) {
                 Some(b'"') => quoted(bytes, at, aside)?,
+                Some(b',') => (Span::raw(at..at), at),
                 _ => {
-                    let length = bytes[at..].iter().position(|b| matches!(b, b',' | b'\n' | b'"'));
+                    let length = near::any(*b",\n\"", bytes.get(at..)?);
                     let end = length.map_or(bytes.len(), |length| at + length);
                     let value = if bytes[..end].ends_with(b"\r") && end > at { end - 1 } else { end };
                     (Span::raw(at..value), end)
@@ -130,7 +127,7 @@ impl Rows<'_> {
 /// A quoted field that begins at `at`, and where it ends.
 fn quoted(bytes: &[u8], at: usize, aside: &mut Vec<u8>) -> Option<(Span, usize)> {
     let start = at + 1;
-    let close = start + memchr::memchr(b'"', &bytes[start..])?;
+    let close = start + near::one(b'"', &bytes[start..])?;
     if bytes.get(close + 1) != Some(&b'"') {
         return Some((Span::raw(start..close), close + 1));
     }

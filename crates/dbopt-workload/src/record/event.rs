@@ -153,7 +153,7 @@ pub(crate) struct Parsed {
     pub(crate) tabbed: bool,
     pub(crate) events: Vec<Event>,
     pub(crate) contexts: Vec<Context>,
-    /// Fingerprints of texts that were met before, in this block or an earlier one.
+    /// Fingerprints of texts that were met before, in this block or an earlier one; lent by the thread that reads it.
     pub(crate) known: KnownTexts,
     /// Newlines in the block.
     pub(crate) lines: u64,
@@ -221,14 +221,15 @@ impl Parsed {
     }
 }
 
-/// A table of texts and their fingerprints, one text in each place; a new text takes the place of an old one.
+/// A table of texts and their fingerprints. A text has two places; a new one takes the first from the text there, which
+/// moves to the second.
 #[derive(Default)]
 pub(crate) struct KnownTexts {
     places: Vec<(Vec<u8>, Fingerprint)>,
 }
 
 impl KnownTexts {
-    const PLACES: usize = 2_048;
+    const PLACES: usize = 4_096;
     /// Longer texts are read each time.
     const LONGEST: usize = 2_048;
 
@@ -239,13 +240,19 @@ impl KnownTexts {
         if self.places.is_empty() {
             self.places.resize(Self::PLACES, (Vec::new(), Fingerprint(0)));
         }
-        let place = hash::fixed().hash_one(text) as usize % Self::PLACES;
-        let (held, fingerprint) = &mut self.places[place];
-        if held.as_slice() != text {
-            held.clear();
-            held.extend_from_slice(text);
-            *fingerprint = sql::fingerprint(text);
+        let hash = hash::fixed().hash_one(text);
+        let places = [hash, hash >> 32].map(|part| part as usize % Self::PLACES);
+        for place in places {
+            let (held, fingerprint) = &self.places[place];
+            if held.as_slice() == text {
+                return *fingerprint;
+            }
         }
+        self.places.swap(places[0], places[1]);
+        let (held, fingerprint) = &mut self.places[places[0]];
+        held.clear();
+        held.extend_from_slice(text);
+        *fingerprint = sql::fingerprint(text);
         *fingerprint
     }
 }

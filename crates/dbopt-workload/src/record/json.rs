@@ -5,13 +5,11 @@
 
 use std::borrow::Cow;
 
-use memchr::memchr2;
-
 use super::clock::Clock;
 use super::csv::Parts;
 use super::event::{Event, Parsed, Span, What};
 use super::severity::Severity;
-use super::{BROKEN, Contexts, NUL};
+use super::{BROKEN, Contexts, NUL, near};
 
 /// Reads a block of lines into events.
 pub(crate) fn read(parsed: &mut Parsed, clock: &mut Clock, contexts: &mut Contexts) {
@@ -102,7 +100,7 @@ impl Scan<'_> {
         let start = self.at;
         let mut escaped = false;
         loop {
-            self.at += memchr2(b'"', b'\\', self.bytes.get(self.at..)?)?;
+            self.at += near::either(b'"', b'\\', self.bytes.get(self.at..)?)?;
             if self.bytes[self.at] == b'"' {
                 self.at += 1;
                 return Some((start, self.at - 1, escaped));

@@ -10,6 +10,7 @@ pub(crate) mod event;
 pub(crate) mod infer;
 pub(crate) mod json;
 pub(crate) mod message;
+mod near;
 pub(crate) mod parameters;
 pub(crate) mod plan;
 pub(crate) mod prefix;

@@ -5,8 +5,6 @@
 //! the rest fits, up to the severity. Source: PostgreSQL documentation, "Error Reporting and Logging",
 //! `log_line_prefix`, and `log_status_format` in elog.c.
 
-use memchr::memmem;
-
 use super::clock::Clock;
 use super::severity::Severity;
 use crate::time::Timestamp;
@@ -214,7 +212,11 @@ impl Prefix {
         for (index, token) in self.tokens.iter().enumerate().skip(from) {
             match token {
                 Token::Literal(literal) => {
-                    if !line[at..].starts_with(literal) {
+                    let fits = match &literal[..] {
+                        [byte] => line.get(at) == Some(byte),
+                        literal => line[at..].starts_with(literal),
+                    };
+                    if !fits {
                         return None;
                     }
                     at += literal.len();
@@ -250,7 +252,7 @@ impl Prefix {
                     loop {
                         *tries = tries.checked_sub(1)?;
                         stop = match self.tokens.get(index + 1) {
-                            Some(Token::Literal(literal)) => stop + memmem::find(line.get(stop..)?, literal)?,
+                            Some(Token::Literal(literal)) => stop + find(line.get(stop..)?, literal)?,
                             _ if stop > line.len() => return None,
                             _ => stop,
                         };
@@ -277,6 +279,20 @@ impl Prefix {
             }
         }
         end(at)
+    }
+}
+
+/// Where `literal` stands first in `bytes`. Literals are short and near, so there is no use in preparing a search.
+#[inline]
+fn find(bytes: &[u8], literal: &[u8]) -> Option<usize> {
+    let (first, rest) = literal.split_first()?;
+    let mut at = 0;
+    loop {
+        at += memchr::memchr(*first, bytes.get(at..)?)?;
+        if rest.is_empty() || bytes[at + 1..].starts_with(rest) {
+            return Some(at);
+        }
+        at += 1;
     }
 }
 
