@@ -11,6 +11,10 @@ pub struct Advice {
     pub create: Vec<CreateIndex>,
     /// Indexes to drop, the largest first.
     pub drop: Vec<DropIndex>,
+    /// Indexes that nothing has used so far, where that proves too little to drop them: the statistics are younger than
+    /// a week, or of unknown age. They are for watching; none of them is in `drop`, and `totals` leaves them out. The
+    /// largest first.
+    pub unproven: Vec<DropIndex>,
     /// Foreign keys whose referencing side no index serves, unless the advice creates one.
     pub foreign_keys: Vec<MissingForeignKey>,
     /// Queries that no index helps, the most expensive first.

@@ -9,7 +9,7 @@ use crate::{
     advice::{Advice, Benefit, Confidence, CreateIndex, Totals, WriteCost},
     candidates::collect::Wants,
     cover::covers,
-    hygiene::{self, Evidence, enforces},
+    hygiene::{self, Evidence, Hygiene, enforces},
     naming::Names,
     query::{Query, QueryId},
     scope::Scope,
@@ -44,7 +44,9 @@ impl Findings<'_> {
         let create: Vec<CreateIndex> =
             outcome.chosen.iter().enumerate().map(|(position, id)| self.create(position, *id, &mut names)).collect();
         let used = self.used_existing();
-        let drop = hygiene::drops(&Evidence { catalog: self.catalog, used: &used, create: &create });
+        let interrupted = self.run.interrupted;
+        let evidence = Evidence { catalog: self.catalog, used: &used, create: &create, interrupted };
+        let Hygiene { drop, unproven } = hygiene::check(&evidence);
         let foreign_keys = hygiene::missing_foreign_keys(self.catalog, &create, self.writes, &mut names, self.size);
         let helped: BTreeSet<QueryId> =
             create.iter().flat_map(|create| create.benefits.iter().map(|benefit| benefit.query)).collect();
@@ -67,7 +69,7 @@ impl Findings<'_> {
             ..Totals::default()
         };
         let frontier = outcome.frontier.clone();
-        Advice { create, drop, foreign_keys, unhelped, totals, frontier, interrupted: self.run.interrupted }
+        Advice { create, drop, unproven, foreign_keys, unhelped, totals, frontier, interrupted }
     }
 
     fn create(&self, position: usize, id: CandidateId, names: &mut Names<'_>) -> CreateIndex {

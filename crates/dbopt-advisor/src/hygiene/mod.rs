@@ -9,7 +9,7 @@ mod foreign_key;
 mod invalid;
 mod unused;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dbopt_catalog::{Catalog, Index, Table, TableId};
 
@@ -29,18 +29,32 @@ pub struct Evidence<'a> {
     pub used: &'a BTreeSet<(TableId, usize)>,
     /// The indexes that are advised.
     pub create: &'a [CreateIndex],
+    /// Whether the search was stopped before its end, so that `used` and `create` say little: only what the catalogue
+    /// alone proves is then found.
+    pub interrupted: bool,
 }
 
-/// The indexes to drop, the largest first.
+/// What the rules found, the largest first.
+#[derive(Debug, Default)]
+pub struct Hygiene {
+    /// Indexes to drop.
+    pub drop: Vec<DropIndex>,
+    /// Indexes that look unused, but not for long enough to drop them.
+    pub unproven: Vec<DropIndex>,
+}
+
+/// The indexes that can go.
 #[must_use]
-pub fn drops(evidence: &Evidence<'_>) -> Vec<DropIndex> {
-    let mut drops: Vec<DropIndex> = Vec::new();
+pub fn check(evidence: &Evidence<'_>) -> Hygiene {
+    let mut hygiene = Hygiene::default();
     for at in 0..evidence.catalog.tables.len() {
         let table = TableId(at);
-        let mut gone: BTreeSet<usize> = BTreeSet::new();
+        let mut drops: Vec<DropIndex> = Vec::new();
         // In this order: a certain reason comes before a likely one.
         let rules: [Rule; 5] = [invalid::check, duplicate::check, covered::check, replaced, unused::check];
-        for rule in rules {
+        let certain = if evidence.interrupted { 3 } else { rules.len() };
+        for rule in &rules[..certain] {
+            let mut gone: BTreeSet<usize> = drops.iter().map(|drop| drop.index).collect();
             for index in 0..evidence.catalog.table(table).indexes.len() {
                 if !gone.contains(&index)
                     && let Some(found) = rule(evidence, table, index, &gone)
@@ -50,15 +64,53 @@ pub fn drops(evidence: &Evidence<'_>) -> Vec<DropIndex> {
                 }
             }
         }
+        name_survivors(&mut drops);
+        // Of several indexes that do the same, the one that stays takes over the scans of the others: whether it is used
+        // shows only when they are gone.
+        let survivors: BTreeSet<usize> = drops.iter().filter_map(|drop| survivor(&drop.reason)).collect();
+        drops.retain(|drop| !matches!(drop.reason, DropReason::Unused { .. }) || !survivors.contains(&drop.index));
+        let (unproven, drop): (Vec<_>, Vec<_>) = drops.into_iter().partition(|drop| !unused::is_proven(&drop.reason));
+        hygiene.unproven.extend(unproven);
+        hygiene.drop.extend(drop);
     }
-    drops.sort_by(|a, b| {
-        b.bytes
-            .unwrap_or(0.0)
-            .total_cmp(&a.bytes.unwrap_or(0.0))
-            .then(a.table.cmp(&b.table))
-            .then(a.index.cmp(&b.index))
-    });
-    drops
+    for drops in [&mut hygiene.drop, &mut hygiene.unproven] {
+        drops.sort_by(|a, b| {
+            b.bytes
+                .unwrap_or(0.0)
+                .total_cmp(&a.bytes.unwrap_or(0.0))
+                .then(a.table.cmp(&b.table))
+                .then(a.index.cmp(&b.index))
+        });
+    }
+    hygiene
+}
+
+/// The existing index of the same table that stays in the place of a dropped one.
+fn survivor(reason: &DropReason) -> Option<usize> {
+    match reason {
+        DropReason::Duplicate(by) | DropReason::CoveredBy(by) => Some(*by),
+        DropReason::ReplacedBy(_) | DropReason::Unused { .. } | DropReason::Invalid => None,
+    }
+}
+
+/// Where the survivor of one drop is itself dropped for what covers it, names that one: an index that does all that
+/// the survivor does also does all that the first one did.
+fn name_survivors(drops: &mut [DropIndex]) {
+    // Each step follows a chain by one link, and no chain is longer than the list.
+    for _ in 0..drops.len() {
+        let reasons: BTreeMap<usize, DropReason> = drops.iter().map(|drop| (drop.index, drop.reason.clone())).collect();
+        let mut changed = false;
+        for drop in &mut *drops {
+            let next = survivor(&drop.reason).and_then(|by| reasons.get(&by));
+            if let Some(reason @ (DropReason::CoveredBy(_) | DropReason::ReplacedBy(_))) = next {
+                drop.reason = reason.clone();
+                changed = true;
+            }
+        }
+        if !changed {
+            return;
+        }
+    }
 }
 
 /// Checks one index of a table; the set holds the indexes of the table that go already.
@@ -130,12 +182,14 @@ mod tests {
         catalog
     }
 
+    fn named<'a>(catalog: &'a Catalog, drops: &[DropIndex]) -> Vec<(&'a str, DropReason)> {
+        drops.iter().map(|drop| (&*catalog.tables[0].indexes[drop.index].name, drop.reason.clone())).collect()
+    }
+
     fn check(catalog: &Catalog, used: &[usize], create: &[CreateIndex], expected: &[(&str, DropReason)]) {
         let used = used.iter().map(|at| (TableId(0), *at)).collect();
-        let drops = drops(&Evidence { catalog, used: &used, create });
-        let found: Vec<_> =
-            drops.iter().map(|drop| (&*catalog.tables[0].indexes[drop.index].name, drop.reason.clone())).collect();
-        assert_eq!(found, expected);
+        let found = super::check(&Evidence { catalog, used: &used, create, interrupted: false });
+        assert_eq!(named(catalog, &found.drop), expected);
     }
 
     #[test]
@@ -191,6 +245,58 @@ mod tests {
         let mut fresh = catalog(vec![idle("a")]);
         fresh.tables[0].activity = Some(Activity::default());
         check(&fresh, &[], &[], &[]);
+    }
+
+    #[test]
+    fn young_or_undated_statistics_prove_no_index_idle() {
+        let used = BTreeSet::new();
+        for (reset, days) in [(Some(34 * 86_400), Some(6.0)), (None, None)] {
+            let mut catalog = catalog(vec![Index { scans: Some(0), ..index("a", &["x"]) }]);
+            catalog.server.statistics_reset = reset;
+            let evidence = Evidence { catalog: &catalog, used: &used, create: &[], interrupted: false };
+            let found = super::check(&evidence);
+            assert_eq!(named(&catalog, &found.drop), []);
+            assert_eq!(named(&catalog, &found.unproven), [("a", DropReason::Unused { days })]);
+            let stopped = super::check(&Evidence { interrupted: true, ..evidence });
+            assert!(stopped.drop.is_empty() && stopped.unproven.is_empty());
+        }
+    }
+
+    #[test]
+    fn of_idle_duplicates_one_stays_and_a_chain_names_its_end() {
+        let idle = |name: &str| Index { scans: Some(0), ..index(name, &["x"]) };
+        let pair = catalog(vec![idle("a"), idle("b")]);
+        check(&pair, &[], &[], &[("b", DropReason::Duplicate(0))]);
+        let chain = catalog(vec![idle("a"), idle("b"), index("c", &["x", "y"])]);
+        check(&chain, &[], &[], &[("a", DropReason::CoveredBy(2)), ("b", DropReason::CoveredBy(2))]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_a_dropped_index_did_another_still_does(
+            drawn in proptest::collection::vec((0..3_usize, 0..3_usize, 0..2_u64, 0..8_u8, 0..6_u8), 1..7),
+        ) {
+            let keys: [&[&str]; 3] = [&["x"], &["x", "y"], &["x", "y", "z"]];
+            let indexes = drawn.iter().enumerate().map(|(at, (keys_at, include, scans, unique, invalid))| Index {
+                scans: Some(*scans),
+                unique: *unique == 0,
+                valid: *invalid != 0,
+                include: if *include == 0 { vec!["i".to_owned()] } else { Vec::new() },
+                ..index(&at.to_string(), keys[*keys_at])
+            });
+            let catalog = catalog(indexes.collect());
+            let used = BTreeSet::new();
+            let found = super::check(&Evidence { catalog: &catalog, used: &used, create: &[], interrupted: false });
+            let indexes = &catalog.tables[0].indexes;
+            let gone: BTreeSet<usize> = found.drop.iter().map(|drop| drop.index).collect();
+            proptest::prop_assert_eq!(gone.len(), found.drop.len());
+            for drop in &found.drop {
+                if let Some(stays) = survivor(&drop.reason) {
+                    proptest::prop_assert!(!gone.contains(&stays), "{:?}", found.drop);
+                    proptest::prop_assert!(covers(&indexes[stays], &indexes[drop.index]) && indexes[stays].valid);
+                }
+            }
+        }
     }
 
     #[test]

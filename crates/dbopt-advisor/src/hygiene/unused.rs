@@ -10,6 +10,17 @@ use crate::advice::{Confidence, DropIndex, DropReason};
 /// Statistics younger than this may have missed a monthly job.
 const LONG_ENOUGH_DAYS: f64 = 30.0;
 
+/// Statistics younger than this have not even seen every day of a week.
+const LEAST_DAYS: f64 = 7.0;
+
+/// Whether a reason is good enough to drop an index: any but having been idle for too short or unknown a time.
+pub(super) fn is_proven(reason: &DropReason) -> bool {
+    match reason {
+        DropReason::Unused { days } => days.is_some_and(|days| days >= LEAST_DAYS),
+        _ => true,
+    }
+}
+
 pub(super) fn check(evidence: &Evidence<'_>, table: TableId, at: usize, gone: &BTreeSet<usize>) -> Option<DropIndex> {
     let owner = evidence.catalog.table(table);
     let index = &owner.indexes[at];
