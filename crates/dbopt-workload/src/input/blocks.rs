@@ -1,4 +1,4 @@
-//! Blocks: a stream in pieces of half a megabyte that end where a record ends.
+//! Blocks: a stream in pieces of a quarter of a megabyte that end where a record ends.
 //!
 //! Where a stream is cut depends on the stream alone, never on how many threads read the pieces, so the result does
 //! not either. In csvlog a newline ends a record when the number of quotes before it is even; the parity is counted
@@ -13,7 +13,9 @@ use crate::record::csv::begins_record;
 use crate::record::prefix::Prefix;
 
 /// The size of a block, unless one record is longer.
-const BLOCK: usize = 512 << 10;
+const BLOCK: usize = 256 << 10;
+/// How much of a stream is looked at to tell what it is; also the size of the first block.
+const PEEK: usize = 512 << 10;
 /// Records longer than this are cut.
 const LONGEST_RECORD: usize = 16 << 20;
 
@@ -45,10 +47,10 @@ impl Blocks {
         Self { reader, rest: Vec::new(), ended: false, failed: None, cut: Cut::Lines }
     }
 
-    /// The first bytes, up to the size of a block, without taking them.
+    /// The first bytes, half a megabyte at most, without taking them.
     pub(crate) fn peek(&mut self) -> &[u8] {
         let mut rest = std::mem::take(&mut self.rest);
-        self.fill(&mut rest, BLOCK);
+        self.fill(&mut rest, PEEK);
         self.rest = rest;
         &self.rest
     }
@@ -196,10 +198,10 @@ mod tests {
 
     #[test]
     fn a_record_longer_than_a_block_grows_it() {
-        let text = format!("1 LOG:  a\n\t{}\n1 LOG:  b\n", "x".repeat(2 * BLOCK));
+        let text = format!("1 LOG:  a\n\t{}\n1 LOG:  b\n", "x".repeat(2 * PEEK));
         let prefix = Prefix::new("%p ").expect("the prefix is fine");
         let read = blocks(text.as_bytes(), Cut::Prefix(Box::new(prefix)));
         assert!(!read.is_empty());
-        assert!(read[0].len() > 2 * BLOCK);
+        assert!(read[0].len() > 2 * PEEK);
     }
 }
