@@ -9,7 +9,8 @@ use crate::tree::node::{Node, Relationship};
 /// The factor by which an estimate is off from which on it is reported.
 pub(crate) const FACTOR: f64 = 10.0;
 
-/// The least difference in rows over all loops; below, a wrong estimate does no harm.
+/// The least difference in rows over all loops, of the node or of one above that inherits its error; below, a wrong
+/// estimate does no harm.
 pub(crate) const MIN_DIFFERENCE: f64 = 100.0;
 
 /// `rows-misestimated`: a node returned 10 times more or fewer rows than estimated, while its inputs were estimated
@@ -37,8 +38,7 @@ pub(super) fn check(report: &mut Report<'_>) {
     let accounts = report.accounts;
     for (at, node, account) in accounts.iter() {
         let Some(misestimate) = account.misestimate.filter(|off| off.fair && off.factor >= FACTOR) else { continue };
-        let actual = node.actual.unwrap_or_default();
-        if (actual.rows - node.plan_rows).abs() * (actual.loops as f64) < MIN_DIFFERENCE {
+        if difference(report, at) < MIN_DIFFERENCE {
             continue;
         }
         // An input whose estimate is off, fairly compared or not, is where to look first.
@@ -51,7 +51,7 @@ pub(super) fn check(report: &mut Report<'_>) {
         };
         let message = format!(
             "{} rows where {} were estimated, {} times {relation}; the error begins here",
-            number(actual.rows),
+            number(node.actual.unwrap_or_default().rows),
             number(node.plan_rows),
             number(misestimate.factor.round()),
         );
@@ -63,6 +63,30 @@ pub(super) fn check(report: &mut Report<'_>) {
 
 fn is_off(report: &Report<'_>, at: usize) -> bool {
     report.accounts.account(at).misestimate.is_some_and(|off| off.factor >= FACTOR)
+}
+
+/// The largest difference in rows over all loops, of the node and of those above that inherit its error.
+fn difference(report: &Report<'_>, at: usize) -> f64 {
+    let of = |at: usize| {
+        let node = report.accounts.node(at);
+        let actual = node.actual.unwrap_or_default();
+        (actual.rows - node.plan_rows).abs() * (actual.loops as f64)
+    };
+    let mut most = of(at);
+    let mut below = at;
+    while let Some(parent) = report.accounts.account(below).parent {
+        if !passes_on(report, parent) && !is_off(report, parent) {
+            break;
+        }
+        most = most.max(of(parent));
+        below = parent;
+    }
+    most
+}
+
+/// Whether a node only passes the rows on to the node that planned by them.
+fn passes_on(report: &Report<'_>, at: usize) -> bool {
+    matches!(report.accounts.node(at).kind, NodeKind::Hash | NodeKind::Materialize)
 }
 
 fn impact(report: &Report<'_>, at: usize) -> Impact {
@@ -80,9 +104,7 @@ fn impact(report: &Report<'_>, at: usize) -> Impact {
                 impact = impact.plus(report.whole(inner));
             }
         }
-        // A Hash or Sort only passes the rows on to the node that planned by them.
-        let passes = matches!(report.accounts.node(parent).kind, NodeKind::Hash | NodeKind::Materialize);
-        if !passes && !is_off(report, parent) {
+        if !passes_on(report, parent) && !is_off(report, parent) {
             break;
         }
         below = parent;
