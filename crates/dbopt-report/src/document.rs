@@ -169,7 +169,7 @@ impl Table {
         self
     }
 
-    /// Appends a row.
+    /// Appends a row, with empty cells added or further cells left out to fit the header.
     pub fn push(&mut self, cells: impl IntoIterator<Item = impl Into<Text>>) {
         let mut row: Vec<Text> = cells.into_iter().map(Into::into).collect();
         row.resize(self.header.len(), Text::default());

@@ -60,7 +60,7 @@ fn print_table(out: &mut String, table: &Table) {
 
 fn inline(text: &Text) -> String {
     let mut out = String::new();
-    for run in &text.0 {
+    for run in &merged(text).0 {
         match run.style {
             Style::Strong => {
                 let _ = write!(out, "**{}**", escape(&run.text));
@@ -75,6 +75,18 @@ fn inline(text: &Text) -> String {
         }
     }
     out
+}
+
+/// The text with neighbours of one style as one run: `**a****b**` would not be read as two.
+fn merged(text: &Text) -> Text {
+    let mut merged = Text::default();
+    for run in &text.0 {
+        match merged.0.last_mut() {
+            Some(last) if last.style == run.style => last.text.push_str(&run.text),
+            _ => merged.0.push(run.clone()),
+        }
+    }
+    merged
 }
 
 /// Escapes what Markdown would read as markup.
@@ -124,6 +136,13 @@ mod tests {
 
         - **warning** odd line — look at it
         ");
+    }
+
+    #[test]
+    fn neighbours_of_one_style_are_one() {
+        let mut document = Document::default();
+        document.paragraph(Text::styled(Style::Strong, "a").and(Style::Strong, "b").and(Style::Plain, " c"));
+        assert_eq!(print(&document), "**ab** c\n");
     }
 
     #[test]
