@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use dbopt_catalog::{Build, Catalog, Index, IndexKey, Relkind, TableId, index_name};
-use dbopt_sql::quote_ident;
+use dbopt_sql::{Token, lex, quote_ident};
 
 /// The statements that create an index without blocking writes.
 ///
@@ -35,12 +35,17 @@ pub fn drop(index: &Index) -> String {
     format!("{};", index.drop_sql())
 }
 
-/// The statement that makes a dropped index again.
+/// The statement that makes a dropped index again without blocking writes.
 #[must_use]
 pub fn recreate(index: &Index) -> String {
     let definition = index.definition.trim_end_matches(';');
-    match definition.split_once(" INDEX ") {
-        Some((head, tail)) if !tail.starts_with("CONCURRENTLY ") => format!("{head} INDEX CONCURRENTLY {tail};"),
+    let word = |token: &Token| definition.get(token.start..token.end).unwrap_or_default();
+    let mut tokens = lex(definition.as_bytes()).skip_while(|token| !word(token).eq_ignore_ascii_case("index"));
+    match (tokens.next(), tokens.next()) {
+        (Some(keyword), Some(next)) if !word(&next).eq_ignore_ascii_case("concurrently") => {
+            let (head, tail) = definition.split_at(keyword.end);
+            format!("{head} CONCURRENTLY{tail};")
+        }
         _ => format!("{definition};"),
     }
 }
@@ -161,6 +166,11 @@ mod tests {
         assert_eq!(
             recreate(&Index { definition, ..odd }),
             "CREATE UNIQUE INDEX CONCURRENTLY i ON public.t USING btree (a);"
+        );
+        let definition = "create index concurrently \"index\" on t (a);".to_owned();
+        assert_eq!(
+            recreate(&Index { definition, ..Index::default() }),
+            "create index concurrently \"index\" on t (a);"
         );
     }
 }
