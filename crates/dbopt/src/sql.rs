@@ -30,6 +30,9 @@ pub(crate) fn script(advice: &AdviceView) -> String {
         }
         let _ = writeln!(script, "{}", drop.sql);
     }
+    for index in &advice.unproven {
+        let _ = writeln!(script, "\n-- Not proven: {}.\n-- {}", comment(&index.why), index.sql);
+    }
     script.push_str("\n-- To take it back:\n");
     for line in undo(advice) {
         let _ = writeln!(script, "-- {}", comment(&line));
@@ -56,7 +59,13 @@ fn undo(advice: &AdviceView) -> Vec<String> {
 fn header(what: &str, advice: &AdviceView) -> String {
     let database = advice.catalogue.database.as_deref().unwrap_or("the given schema");
     let mut header = format!("-- {what} for {}, by dbopt {}.\n", comment(database), env!("CARGO_PKG_VERSION"));
-    header.push_str("-- Each statement runs by itself: CREATE INDEX CONCURRENTLY refuses a transaction block.\n");
+    header.push_str(
+        "-- For psql. Each statement runs by itself: CREATE INDEX CONCURRENTLY refuses a transaction block.\n",
+    );
+    header.push_str(
+        "-- The first error ends the script, so that no index is dropped whose replacement could not be built.\n",
+    );
+    header.push_str("\\set ON_ERROR_STOP on\n");
     if advice.create.is_empty() && advice.drop.is_empty() {
         header.push_str("-- There is nothing to do.\n");
     }

@@ -130,7 +130,7 @@ fn applied_advice_makes_the_workload_faster_and_advising_changes_nothing() {
 
     let script = dbopt(&["advise", &path(&log), "-d", &reader, "--format", "sql"]);
     assert_eq!(script.code, 0, "{}", script.stderr);
-    for statement in script.stdout.lines().filter(|line| !line.is_empty() && !line.starts_with("--")) {
+    for statement in script.stdout.lines().filter(|line| !line.is_empty() && !line.starts_with(['-', '\\'])) {
         database.execute(statement);
     }
     let size = database.value(&format!("SELECT pg_relation_size('{}')::text", index["name"].as_str().expect("a name")));
@@ -198,7 +198,7 @@ fn a_wrong_database_or_user_is_one_clear_error() {
 #[test]
 fn an_empty_database_is_no_empty_success() {
     let database = Cluster::shared().database();
-    dbopt(&["snapshot", "-d", &database.conn_string()]).fails(6, "no table");
+    dbopt(&["snapshot", "-d", &database.conn_string()]).fails(2, "no table");
 }
 
 /// Passes bytes on in both directions until the server has sent so many, then breaks the connection.

@@ -7,8 +7,9 @@ use dbopt_advisor::{
 };
 use dbopt_catalog::Catalog;
 use dbopt_finding::Finding;
-use dbopt_hypopg::{Availability, HypoPgWhatIf, Timeouts, available};
+use dbopt_hypopg::{Availability, HypoPgWhatIf, Refusal, Timeouts, available};
 use dbopt_pg::Session;
+use dbopt_report::number;
 use dbopt_workload::{Input, Workload};
 
 use super::{Context, catalogue, connect, read, statistics};
@@ -46,6 +47,9 @@ fn check(args: &Advise) -> Result<(), Failure> {
     if offline && args.engine == Engine::Hypopg {
         return Err(Failure::usage("HypoPG answers on a connected database only").hint("use -d, or --engine model"));
     }
+    if args.rollback.is_some() && args.rollback == args.output {
+        return Err(Failure::usage("--rollback and --output name the same file"));
+    }
     let stdin = args.logs.iter().chain(&args.sql).chain(&args.plan).filter(|name| *name == "-").count();
     if stdin > 1 {
         return Err(Failure::usage("standard input can be read only once"));
@@ -56,11 +60,17 @@ fn check(args: &Advise) -> Result<(), Failure> {
 async fn run_async(context: &Context, args: &Advise) -> Result<Exit, Failure> {
     let (session, catalog, mut findings) = load_catalogue(context, args).await?;
     context.stderr.findings(&findings);
-    let (workload, queries) = load_queries(context, args, session.as_ref(), &catalog, &mut findings).await?;
+    let (workload, queries, planned) = load_queries(context, args, session.as_ref(), &catalog, &mut findings).await?;
     let options = options(context, args, &workload);
     let (advice, lost) = match &session {
         Some(session) => match hypopg(context, args, session, &mut findings).await? {
-            Some(hypopg) => by_server(&catalog, &queries, &options, session, &hypopg, &mut findings).await?,
+            Some(hypopg) => {
+                let mut refused = Vec::new();
+                let answer = by_server(args, &catalog, &queries, &options, session, &hypopg, &mut refused).await?;
+                context.stderr.findings(&refused);
+                findings.append(&mut refused);
+                answer
+            }
             None => (by_model(&catalog, &queries, &options).await?, None),
         },
         None => (by_model(&catalog, &queries, &options).await?, None),
@@ -72,8 +82,10 @@ async fn run_async(context: &Context, args: &Advise) -> Result<Exit, Failure> {
             source: source(args),
             workload: &workload,
             queries: &queries,
+            planned,
             findings: &findings,
             interrupted: context.interrupt.is_asked(),
+            redact: args.redact,
         },
     );
     print(context, args, &view)?;
@@ -117,14 +129,14 @@ async fn load_catalogue(context: &Context, args: &Advise) -> Result<(Option<Sess
     Ok((Some(session), catalog, findings))
 }
 
-/// The workload and its queries.
+/// The workload, its queries and those of plans, and how many the latter are.
 async fn load_queries(
     context: &Context,
     args: &Advise,
     session: Option<&Session>,
     catalog: &Catalog,
     findings: &mut Vec<Finding>,
-) -> Result<(Workload, Vec<Query>), Failure> {
+) -> Result<(Workload, Vec<Query>, usize), Failure> {
     let mut others: Vec<Input> = args.sql.iter().map(|file| read::sql_input(file)).collect();
     let mut workload = Workload::default();
     match (&args.pg_stat_statements, session) {
@@ -139,6 +151,7 @@ async fn load_queries(
     findings.append(&mut workload.findings);
     let (mut queries, more) = queries_from_workload(&workload, catalog);
     findings.extend(more);
+    let of_workload = queries.len();
     for file in &args.plan {
         queries.extend(plan_queries(file, findings)?);
     }
@@ -147,7 +160,8 @@ async fn load_queries(
         return Err(Failure::usage("the input holds no statement that reads or changes a table of the catalogue")
             .hint("check that the log has durations and statements (log_min_duration_statement), and that the catalogue is of the same database"));
     }
-    Ok((workload, queries))
+    let planned = queries.len() - of_workload;
+    Ok((workload, queries, planned))
 }
 
 /// The queries behind a file of EXPLAIN output.
@@ -193,8 +207,10 @@ async fn by_model(catalog: &Catalog, queries: &[Query], options: &AdviseOptions)
     advice.map_err(|error| Failure::internal().detail(error.to_string()))
 }
 
-/// Advice confirmed by the server's own planner. When the connection breaks, the model's advice and why it is no more.
+/// Advice confirmed by the server's own planner. When the connection breaks, or the server plans less than half of the
+/// queries for this user, the model's advice and why it is no more.
 async fn by_server(
+    args: &Advise,
     catalog: &Catalog,
     queries: &[Query],
     options: &AdviseOptions,
@@ -208,19 +224,38 @@ async fn by_server(
     };
     let mut model = ModelWhatIf::new(catalog, queries);
     let advice = advise(catalog, queries, options, &mut model, Some(&mut live)).await;
-    findings.extend(live.refusals().into_iter().map(|refusal| {
-        let fingerprint = &queries[refusal.query.0].fingerprint;
-        Finding::note("query-not-planned", format!("the server did not plan query {fingerprint}: {}", refusal.reason))
-    }));
+    let refusals = live.refusals();
     match advice {
-        Ok(advice) => Ok((advice, None)),
         Err(error) => {
             let why = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
             let lost = Failure::new(Exit::Connection, format!("the server stopped answering: {why}"))
                 .hint("the advice above is by dbopt's model alone; run again to have the server confirm it");
             Ok((by_model(catalog, queries, options).await?, Some(lost)))
         }
+        Ok(advice) if refusals.is_empty() => Ok((advice, None)),
+        Ok(advice) => {
+            let finding = refused(&refusals, queries, args.redact);
+            let mostly = 2 * refusals.len() > queries.len();
+            if mostly && args.engine == Engine::Hypopg {
+                return Err(Failure::usage(finding.message).hint(finding.help.unwrap_or_default()));
+            }
+            findings.push(finding);
+            Ok((if mostly { by_model(catalog, queries, options).await? } else { advice }, None))
+        }
     }
+}
+
+/// What the server did not plan, in one finding. Its messages repeat literals.
+fn refused(refusals: &[Refusal], queries: &[Query], redact: bool) -> Finding {
+    let of = number::plural(queries.len(), "query", "queries");
+    let mut message = format!("the server did not plan {} of {of}, so dbopt's model answers for them", refusals.len());
+    if let Some(first) = refusals.first() {
+        let fingerprint = &queries[first.query.0].fingerprint;
+        let reason = if redact { "(message withheld)" } else { first.reason.as_str() };
+        message.push_str(&format!("; first {fingerprint}: {reason}"));
+    }
+    Finding::warning("queries-not-planned", message)
+        .help("grant the role SELECT on the tables, or connect as one that may plan the application's statements")
 }
 
 /// HypoPG, when it is wanted and usable; otherwise a finding or a failure says why not.

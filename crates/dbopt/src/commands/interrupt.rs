@@ -1,8 +1,12 @@
 //! Ctrl-C and SIGTERM: the first asks the command to stop with its best answer, the second ends the process.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    io::Write,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use tokio::{
@@ -15,7 +19,22 @@ use tokio::{
 pub(crate) struct Interrupt {
     asked: Arc<AtomicBool>,
     notify: Arc<Notify>,
+    /// Whether the command may be stuck in a read that nothing but the end of the process ends.
+    waiting: Arc<AtomicBool>,
 }
+
+/// While this lives, an interrupt ends the process when the command does not stop by itself in a while.
+#[derive(Debug)]
+pub(crate) struct Waiting(Arc<AtomicBool>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
+/// How long a command that reads may take to notice an interrupt.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 impl Interrupt {
     /// Starts to listen for signals, on a thread of its own so that commands may be busy.
@@ -34,6 +53,12 @@ impl Interrupt {
     /// The flag itself, for libraries that look at it.
     pub(crate) fn flag(&self) -> &Arc<AtomicBool> {
         &self.asked
+    }
+
+    /// Says that the command now reads from outside, and may wait there for ever.
+    pub(crate) fn waiting(&self) -> Waiting {
+        self.waiting.store(true, Ordering::Relaxed);
+        Waiting(Arc::clone(&self.waiting))
     }
 
     /// Waits until it is asked to stop.
@@ -60,6 +85,15 @@ impl Interrupt {
                     std::process::exit(130);
                 }
                 self.notify.notify_waiters();
+                let waiting = Arc::clone(&self.waiting);
+                tokio::spawn(async move {
+                    tokio::time::sleep(PATIENCE).await;
+                    if waiting.load(Ordering::Relaxed) {
+                        // Nobody is left to be told when stderr is closed.
+                        let _ = writeln!(std::io::stderr(), "dbopt: error: interrupted while waiting for input");
+                        std::process::exit(130);
+                    }
+                });
             }
         });
     }

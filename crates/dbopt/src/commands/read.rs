@@ -2,6 +2,7 @@
 
 use std::{io::Read, ops::ControlFlow, path::PathBuf};
 
+use dbopt_finding::{Finding, Severity};
 use dbopt_workload::{Format, Input, InputKind, ReadOptions, Workload, read_inputs};
 
 use super::{Context, progress::Bar};
@@ -59,10 +60,12 @@ pub(crate) fn workload(
         ..ReadOptions::default()
     };
     let bar = Bar::new(context.stderr.shows_progress());
+    let waiting = context.interrupt.waiting();
     let workload = read_inputs(inputs, &options, &|progress| {
         bar.show(progress);
         if context.interrupt.is_asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
+    drop(waiting);
     bar.clear();
     workload.map_err(|error| match (&error, error.finding()) {
         (_, Some(finding)) => Failure::usage("nothing could be read").findings(vec![finding.clone()]),
@@ -81,11 +84,15 @@ pub(crate) fn statistics_input(file: &str) -> Input {
     Input::path(PathBuf::from(file)).kind(InputKind::PgStatStatements)
 }
 
-/// How a command ends that could read this much.
+fn is_error(finding: &Finding) -> bool {
+    finding.severity == Severity::Error
+}
+
+/// How a command ends that could read this much: an input that could not be read at all counts as a failed object.
 pub(crate) fn exit(context: &Context, workload: &Workload) -> Exit {
     if context.interrupt.is_asked() {
         Exit::Interrupted
-    } else if workload.coverage.share_recognised() < 0.5 {
+    } else if workload.coverage.share_recognised() < 0.5 || workload.findings.iter().any(is_error) {
         Exit::Partial
     } else {
         Exit::Done

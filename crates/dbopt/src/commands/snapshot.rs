@@ -14,7 +14,7 @@ pub(crate) fn run(context: &Context, args: &Snapshot) -> Result<Exit, Failure> {
     })?;
     context.stderr.findings(&findings);
     if catalog.tables.is_empty() {
-        return Err(Failure::new(Exit::Partial, "no table was found, so there is nothing to write")
+        return Err(Failure::usage("no table was found, so there is nothing to write")
             .hint("check the database and the schemas named by -n"));
     }
     if let Some(key) = key {

@@ -31,6 +31,12 @@ pub(crate) fn document(advice: &AdviceView, frontier: bool) -> Document {
             append_drop(&mut document, drop);
         }
     }
+    if !advice.unproven.is_empty() {
+        document.heading(2, "Not used so far");
+        document
+            .paragraph("Too little is known to drop these: watch their scans for a week or more, on every replica.");
+        document.list(advice.unproven.iter().map(unproven).collect());
+    }
     if !advice.foreign_keys.is_empty() {
         append_foreign_keys(&mut document, &advice.foreign_keys);
     }
@@ -46,7 +52,8 @@ pub(crate) fn document(advice: &AdviceView, frontier: bool) -> Document {
 
 fn summary(document: &mut Document, advice: &AdviceView) {
     let workload = &advice.workload;
-    let mut time = format!("{} calls", number::count(workload.calls as f64));
+    let calls = usize::try_from(workload.calls).unwrap_or(usize::MAX);
+    let mut time = number::plural(calls, "call", "calls");
     if workload.total_ms > 0.0 {
         time.push_str(&format!(", {} in all", number::milliseconds(workload.total_ms)));
     }
@@ -108,9 +115,9 @@ fn summary(document: &mut Document, advice: &AdviceView) {
     document.paragraph(Text::styled(
         Style::Dim,
         format!(
-            "{} candidates, {} what-if questions{explains}. Costs are the planner's units, not milliseconds.",
-            number::count(totals.candidates as f64),
-            number::count(totals.questions as f64),
+            "{}, {}{explains}. Costs are the planner's units, not milliseconds.",
+            number::plural(totals.candidates, "candidate", "candidates"),
+            number::plural(totals.questions, "what-if question", "what-if questions"),
         ),
     ));
 }
@@ -218,6 +225,12 @@ fn append_drop(document: &mut Document, drop: &DropView) {
     document.list(drop.notes.iter().map(|note| Text::from(note.as_str())).collect());
 }
 
+fn unproven(index: &DropView) -> Text {
+    let size = index.bytes.map_or_else(String::new, |bytes| format!(" ({})", number::bytes(bytes)));
+    Text::styled(Style::Strong, format!("{}.{}", index.schema, index.name))
+        .and(Style::Plain, format!(" on {}{size}: {}", index.table, index.why))
+}
+
 fn append_foreign_keys(document: &mut Document, keys: &[ForeignKeyView]) {
     document.heading(2, "Foreign keys without an index");
     document.paragraph(
@@ -268,7 +281,7 @@ fn append_frontier(document: &mut Document, advice: &AdviceView) {
         Table::new(["indexes", "storage", "workload cost", "of before"]).right(0).right(1).right(2).right(3);
     for (at, point) in advice.frontier.iter().enumerate() {
         table.push([
-            (at + 1).to_string(),
+            at.to_string(),
             number::bytes(point.bytes),
             number::cost(point.cost),
             number::share(point.cost / advice.totals.cost_before.max(f64::MIN_POSITIVE)),

@@ -17,6 +17,9 @@ pub(super) fn append(document: &mut Document, inputs: &[InputView]) {
         .right(5);
     for input in inputs {
         let mut format = input.format.clone().unwrap_or_else(|| "not recognised".to_owned());
+        for wrapper in &input.wrappers {
+            format.push_str(&format!(" in {wrapper}"));
+        }
         if let Some(compression) = &input.compression {
             format.push_str(&format!(", {compression}"));
         }

@@ -59,36 +59,43 @@ fn errors(document: &mut Document, logs: &LogsView) {
         return;
     }
     document.heading(2, "Errors");
-    let mut table = Table::new(["count", "severity", "sqlstate", "message"]).right(0);
+    let has_states = logs.errors.iter().any(|error| error.sqlstate.is_some());
+    let mut header = vec!["count", "severity", "message"];
+    if has_states {
+        header.push("sqlstate");
+    }
+    let mut table = Table::new(header).right(0);
     for error in logs.errors.iter().take(MOST_ERRORS) {
         table.push([
             number::count(error.count as f64),
             error.severity.clone(),
-            error.sqlstate.clone().unwrap_or_else(|| "unknown".to_owned()),
             one_line(&error.message, TEXT_WIDTH),
+            error.sqlstate.clone().unwrap_or_else(|| "unknown".to_owned()),
         ]);
     }
     document.table(table);
 }
 
 fn events(document: &mut Document, events: &EventsView) {
-    let temp = number::bytes(events.temp_bytes as f64);
     let counted = [
-        (events.lock_waits, "lock waits".to_owned()),
-        (events.deadlocks, "deadlocks".to_owned()),
-        (events.temp_files, format!("temporary files ({temp})")),
-        (events.checkpoints, "checkpoints".to_owned()),
-        (events.autovacuums, "automatic vacuums".to_owned()),
-        (events.autoanalyzes, "automatic analyzes".to_owned()),
-        (events.connections, "connections".to_owned()),
-        (events.plans, "plans by auto_explain".to_owned()),
-        (events.bare_durations, "durations without a statement".to_owned()),
+        (events.lock_waits, "lock wait", "lock waits"),
+        (events.deadlocks, "deadlock", "deadlocks"),
+        (events.temp_files, "temporary file", "temporary files"),
+        (events.checkpoints, "checkpoint", "checkpoints"),
+        (events.autovacuums, "automatic vacuum", "automatic vacuums"),
+        (events.autoanalyzes, "automatic analyze", "automatic analyzes"),
+        (events.connections, "connection", "connections"),
+        (events.plans, "plan by auto_explain", "plans by auto_explain"),
+        (events.bare_durations, "duration without a statement", "durations without a statement"),
     ];
-    let items: Vec<Text> = counted
+    let mut items: Vec<Text> = counted
         .into_iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, what)| Text::from(format!("{} {what}", number::count(count as f64))))
+        .filter(|(count, ..)| *count > 0)
+        .map(|(count, one, many)| Text::from(number::plural(usize::try_from(count).unwrap_or(usize::MAX), one, many)))
         .collect();
+    if events.temp_bytes > 0 {
+        items.push(Text::from(format!("{} in temporary files", number::bytes(events.temp_bytes as f64))));
+    }
     if !items.is_empty() {
         document.heading(2, "Events");
         document.list(items);

@@ -10,7 +10,7 @@ use dbopt_workload::Workload;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{SCHEMA_VERSION, finding::FindingView, input::InputView};
+use super::{SCHEMA_VERSION, finding::FindingView, input::InputView, redact};
 
 /// What `dbopt advise` answers.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
@@ -26,6 +26,8 @@ pub(crate) struct AdviceView {
     pub(crate) create: Vec<CreateView>,
     /// Indexes to drop.
     pub(crate) drop: Vec<DropView>,
+    /// Indexes that were not used so far, while too little is known to drop them.
+    pub(crate) unproven: Vec<DropView>,
     /// Foreign keys without an index on the referencing side.
     pub(crate) foreign_keys: Vec<ForeignKeyView>,
     /// Queries that no index helps, the most expensive first.
@@ -252,8 +254,28 @@ pub(crate) struct Sources<'a> {
     pub(crate) source: &'a str,
     pub(crate) workload: &'a Workload,
     pub(crate) queries: &'a [Query],
+    /// How many of the queries, the last ones, come from plans and not from the workload.
+    pub(crate) planned: usize,
     pub(crate) findings: &'a [Finding],
     pub(crate) interrupted: bool,
+    pub(crate) redact: bool,
+}
+
+impl Sources<'_> {
+    /// The queries that come from plans.
+    fn of_plans(&self) -> &[Query] {
+        &self.queries[self.queries.len().saturating_sub(self.planned)..]
+    }
+
+    /// Milliseconds spent in the workload and in the plans.
+    fn total_ms(&self) -> f64 {
+        self.workload.total_ms() + self.of_plans().iter().filter_map(|query| query.total_ms).sum::<f64>()
+    }
+
+    /// A text that may hold literals, without them when they are to be redacted.
+    fn shown(&self, text: &str) -> String {
+        if self.redact { redact::masked(text) } else { text.to_owned() }
+    }
 }
 
 impl AdviceView {
@@ -275,14 +297,15 @@ impl AdviceView {
                 tables: catalog.tables.len(),
             },
             workload: WorkloadView {
-                classes: from.workload.classes.len(),
+                classes: from.workload.classes.len() + from.planned,
                 planned: from.queries.len(),
-                calls: from.workload.calls(),
-                total_ms: from.workload.total_ms(),
+                calls: from.workload.calls() + from.planned as u64,
+                total_ms: from.total_ms(),
                 inputs: from.workload.coverage.inputs.iter().map(InputView::from).collect(),
             },
             create: advice.create.iter().map(|create| CreateView::new(create, from)).collect(),
-            drop: advice.drop.iter().map(|drop| DropView::new(drop, advice, catalog)).collect(),
+            drop: advice.drop.iter().map(|drop| DropView::new(drop, advice, from)).collect(),
+            unproven: advice.unproven.iter().map(|drop| DropView::new(drop, advice, from)).collect(),
             foreign_keys: advice.foreign_keys.iter().map(|key| ForeignKeyView::new(key, catalog)).collect(),
             unhelped: advice.unhelped.iter().map(|unhelped| UnhelpedView::new(unhelped, from)).collect(),
             totals: TotalsView {
@@ -343,18 +366,18 @@ impl CreateView {
 impl BenefitView {
     fn new(benefit: &Benefit, from: &Sources<'_>) -> Self {
         Self {
-            query: QueryView::new(&from.queries[benefit.query.0], from.workload),
+            query: QueryView::new(&from.queries[benefit.query.0], from),
             cost_before: benefit.cost_before,
             cost_after: benefit.cost_after,
-            plan_before: benefit.plan_before.clone(),
-            plan_after: benefit.plan_after.clone(),
+            plan_before: from.shown(&benefit.plan_before),
+            plan_after: from.shown(&benefit.plan_after),
         }
     }
 }
 
 impl QueryView {
-    fn new(query: &Query, workload: &Workload) -> Self {
-        let all = workload.total_ms();
+    fn new(query: &Query, from: &Sources<'_>) -> Self {
+        let all = from.total_ms();
         Self {
             fingerprint: query.fingerprint.clone(),
             text: query.normalized.clone(),
@@ -366,8 +389,8 @@ impl QueryView {
 }
 
 impl DropView {
-    fn new(drop: &DropIndex, advice: &Advice, catalog: &Catalog) -> Self {
-        let table = catalog.table(drop.table);
+    fn new(drop: &DropIndex, advice: &Advice, from: &Sources<'_>) -> Self {
+        let table = from.catalog.table(drop.table);
         let index = &table.indexes[drop.index];
         let named = |at: usize| table.indexes[at].name.clone();
         let (reason, why) = match &drop.reason {
@@ -392,7 +415,11 @@ impl DropView {
             table: table.name.clone(),
             name: index.name.clone(),
             sql: statements::drop(index),
-            rollback: statements::recreate(index),
+            rollback: if from.redact && redact::has_literal(&index.definition) {
+                format!("-- The definition of {} holds a literal and is withheld: keep it before dropping.", index.name)
+            } else {
+                statements::recreate(index)
+            },
             reason: reason.to_owned(),
             why,
             bytes: drop.bytes,
@@ -435,11 +462,11 @@ impl UnhelpedView {
             }
             UnhelpedReason::SmallGain => ("small-gain", "an index would save too little to be worth it".to_owned()),
             UnhelpedReason::UnknownTable(name) => ("unknown-table", format!("the catalogue has no `{name}`")),
-            UnhelpedReason::NotPlanned(why) => ("not-planned", format!("it could not be planned: {why}")),
+            UnhelpedReason::NotPlanned(why) => ("not-planned", format!("it could not be planned: {}", from.shown(why))),
             UnhelpedReason::NothingToRead => ("nothing-to-read", "it reads no table".to_owned()),
         };
         Self {
-            query: QueryView::new(&from.queries[unhelped.query.0], from.workload),
+            query: QueryView::new(&from.queries[unhelped.query.0], from),
             reason: reason.to_owned(),
             why,
             hint: unhelped.hint.clone(),

@@ -11,6 +11,8 @@ pub(crate) struct InputView {
     pub(crate) name: String,
     /// `stderr`, `csvlog`, `jsonlog`, `pg_stat_statements` or `sql`; absent when nothing was recognised.
     pub(crate) format: Option<String>,
+    /// What collectors had wrapped around its lines, outermost first.
+    pub(crate) wrappers: Vec<String>,
     /// The `log_line_prefix` that was used.
     pub(crate) prefix: Option<String>,
     /// How it was compressed.
@@ -50,6 +52,7 @@ impl From<&InputCoverage> for InputView {
         Self {
             name: input.name.clone(),
             format: input.format.map(|format| format.to_string()),
+            wrappers: input.wrappers.iter().map(|wrapper| (*wrapper).to_owned()).collect(),
             prefix: input.prefix.clone(),
             compression: input.compression.map(|compression| compression.to_string()),
             bytes: input.bytes,

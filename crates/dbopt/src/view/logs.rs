@@ -122,16 +122,7 @@ impl LogsView {
             total_ms,
             queries: classes.into_iter().take(top).map(|class| ClassView::new(class, total_ms, redact)).collect(),
             evicted_calls: workload.other.calls,
-            errors: workload
-                .errors
-                .iter()
-                .map(|error| ErrorView {
-                    severity: error.severity.to_owned(),
-                    sqlstate: error.sqlstate.clone(),
-                    message: error.message.clone(),
-                    count: error.count,
-                })
-                .collect(),
+            errors: errors(workload, redact),
             events: EventsView {
                 lock_waits: events.lock_waits.count,
                 deadlocks: events.deadlocks,
@@ -148,6 +139,26 @@ impl LogsView {
             findings: workload.findings.iter().map(FindingView::from).collect(),
         }
     }
+}
+
+/// The errors by message. Messages are free text that may hold anything, so that redacting leaves their class only.
+fn errors(workload: &Workload, redact: bool) -> Vec<ErrorView> {
+    let mut errors: Vec<ErrorView> = Vec::new();
+    for error in &workload.errors {
+        let message = if redact { "(withheld)" } else { error.message.as_str() };
+        let same =
+            |known: &&mut ErrorView| redact && known.severity == error.severity && known.sqlstate == error.sqlstate;
+        match errors.iter_mut().find(same) {
+            Some(known) => known.count += error.count,
+            None => errors.push(ErrorView {
+                severity: error.severity.to_owned(),
+                sqlstate: error.sqlstate.clone(),
+                message: message.to_owned(),
+                count: error.count,
+            }),
+        }
+    }
+    errors
 }
 
 impl ClassView {
