@@ -118,6 +118,9 @@ fn detect(clean: &str) -> Shape {
     let mut query_text = None;
     for (at, line) in lines(clean) {
         let trimmed = line.trim_start();
+        if trimmed.is_empty() {
+            continue;
+        }
         let here = at + line.len() - trimmed.len();
         if text::is_node_line(trimmed) {
             return Shape::Text;
@@ -140,6 +143,7 @@ fn detect(clean: &str) -> Shape {
 
 fn json_start(clean: &str) -> usize {
     lines(clean)
+        .filter(|(_, line)| !line.trim_start().is_empty())
         .map(|(at, line)| at + line.len() - line.trim_start().len())
         .find(|at| opens_json(&clean[*at..]))
         .unwrap_or(0)

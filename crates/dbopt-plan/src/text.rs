@@ -7,10 +7,13 @@
 use crate::input::{Notes, lines};
 use crate::property::{Value, finish_node, set_node, set_plan, set_planning, set_worker};
 use crate::text_head::{self, Head};
-use crate::text_property::{self, Line};
+use crate::text_property::{self, Line, Unclosed};
 use crate::tree::kind::NodeKind;
 use crate::tree::node::{Node, Relationship, Worker};
 use crate::tree::plan::{Jit, Plan};
+
+/// The most workers of one node that are read, which is PostgreSQL's own limit (`MAX_PARALLEL_WORKER_LIMIT`).
+const MAX_WORKERS: usize = 1_024;
 
 /// Whether the line is that of a plan node with its numbers, wherever it stands.
 pub(crate) fn is_node_line(line: &str) -> bool {
@@ -58,8 +61,8 @@ struct Current {
     nodes_left_out: bool,
     worker: Option<(usize, Worker)>,
     section: Section,
-    /// The last property, while its quotes or brackets are open: literals may hold line breaks.
-    pending: Option<(String, String)>,
+    /// The last property, while its quotes are open: literals may hold line breaks.
+    pending: Option<Unclosed>,
 }
 
 struct Open {
@@ -233,7 +236,7 @@ impl Current {
     }
 
     fn finish(mut self) -> Plan {
-        if let Some((key, text)) = self.pending.take() {
+        if let Some(Unclosed { key, text, .. }) = self.pending.take() {
             self.store(&key, Value::Scalar(text));
         }
         self.end_worker();
@@ -265,14 +268,14 @@ impl Current {
 
     /// Adds a line to a property whose quotes or brackets are open. False when none is.
     fn continue_pending(&mut self, line: &str) -> bool {
-        let Some((key, mut text)) = self.pending.take() else { return false };
-        text.push('\n');
+        let Some(mut pending) = self.pending.take() else { return false };
+        pending.push("\n");
         // The margin of one space is psql's; a log puts a tab.
-        text.push_str(line.strip_prefix([' ', '\t']).unwrap_or(line));
-        if text_property::is_open(&text) && text.len() < text_property::MAX_CONTINUED {
-            self.pending = Some((key, text));
+        pending.push(line.strip_prefix([' ', '\t']).unwrap_or(line));
+        if pending.is_open() && pending.text.len() < text_property::MAX_CONTINUED {
+            self.pending = Some(pending);
         } else {
-            self.store(&key, Value::Scalar(text));
+            self.store(&pending.key, Value::Scalar(pending.text));
         }
         true
     }
@@ -325,6 +328,9 @@ impl Current {
         let mut body = body;
         if let Some((number, rest)) = text_property::worker(body) {
             self.end_worker();
+            if self.node().is_some_and(|node| node.workers.len() >= MAX_WORKERS) {
+                return false;
+            }
             self.worker = Some((column, Worker { number, ..Worker::default() }));
             body = rest;
         }
@@ -336,8 +342,8 @@ impl Current {
                 }
                 true
             }
-            Line::Open(key, text) => {
-                self.pending = Some((key, text));
+            Line::Open(unclosed) => {
+                self.pending = Some(unclosed);
                 true
             }
             Line::Text(key, value) => {

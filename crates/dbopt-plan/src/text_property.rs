@@ -13,8 +13,8 @@ pub(crate) enum Line {
     Properties(Vec<(&'static str, Value)>),
     /// One property under its printed key.
     Text(String, Value),
-    /// A property whose quotes or brackets are not closed yet.
-    Open(String, String),
+    /// A property whose quotes are not closed yet.
+    Open(Unclosed),
     /// Not a property.
     Unknown,
 }
@@ -68,12 +68,20 @@ pub(crate) fn parse(line: &str, kind: &NodeKind) -> Line {
                 .collect(),
         ),
         "Sampling" => Line::Properties(sampling(value)),
-        _ if is_open(value) => Line::Open(key.to_owned(), value.to_owned()),
-        "Output" | "Sort Key" | "Presorted Key" | "Conflict Arbiter Indexes" => {
-            Line::Text(key.to_owned(), Value::List(list(value)))
+        _ => {
+            let unclosed = Unclosed::new(key, value);
+            if unclosed.is_open() { Line::Open(unclosed) } else { Line::Text(unclosed.key, whole(key, value)) }
         }
-        "Group Key" | "Hash Key" => Line::Text(key.to_owned(), Value::List(list(value))),
-        _ => Line::Text(key.to_owned(), Value::text(value)),
+    }
+}
+
+/// A value that ends in its line.
+fn whole(key: &str, text: &str) -> Value {
+    match key {
+        "Output" | "Sort Key" | "Presorted Key" | "Conflict Arbiter Indexes" | "Group Key" | "Hash Key" => {
+            Value::List(list(text))
+        }
+        _ => Value::text(text),
     }
 }
 
@@ -90,21 +98,42 @@ pub(crate) fn worker(line: &str) -> Option<(u32, &str)> {
     Some((number.parse().ok()?, rest.trim_start()))
 }
 
-/// Whether quotes or brackets are left open, so that the value goes on in the next line.
-pub(crate) fn is_open(text: &str) -> bool {
-    let mut quote = None;
-    let mut depth = 0i64;
-    for byte in text.bytes() {
-        match (quote, byte) {
-            (None, b'\'' | b'"') => quote = Some(byte),
-            (Some(open), _) if open == byte => quote = None,
-            (None, b'(') => depth += 1,
-            (None, b')') => depth -= 1,
-            _ => {}
-        }
+/// A value that goes on in the next line because its quotes are open.
+///
+/// It is looked through once, however many lines it has: what was open at its end is kept.
+pub(crate) struct Unclosed {
+    pub(crate) key: String,
+    pub(crate) text: String,
+    quote: Option<u8>,
+    depth: i64,
+}
+
+impl Unclosed {
+    fn new(key: &str, text: &str) -> Self {
+        let mut unclosed = Self { key: key.to_owned(), text: String::new(), quote: None, depth: 0 };
+        unclosed.push(text);
+        unclosed
     }
-    // A bracket alone is rather a truncated line than a continued one; a string literal is what holds line breaks.
-    quote == Some(b'\'') && depth >= 0
+
+    /// Adds a part of the value.
+    pub(crate) fn push(&mut self, part: &str) {
+        for byte in part.bytes() {
+            match (self.quote, byte) {
+                (None, b'\'' | b'"') => self.quote = Some(byte),
+                (Some(open), _) if open == byte => self.quote = None,
+                (None, b'(') => self.depth += 1,
+                (None, b')') => self.depth -= 1,
+                _ => {}
+            }
+        }
+        self.text.push_str(part);
+    }
+
+    /// Whether the value goes on in the next line.
+    pub(crate) fn is_open(&self) -> bool {
+        // A bracket alone is rather a truncated line than a continued one; a string literal is what holds line breaks.
+        self.quote == Some(b'\'') && self.depth >= 0
+    }
 }
 
 /// Splits at top-level commas.

@@ -87,6 +87,28 @@ fn a_fault_in_json_has_its_place() {
     assert_eq!(findings[0].to_string(), "p.json:2:35: expected a key or `}`");
 }
 
+/// Megabytes that are mostly no plan. Going over what came before once more for each line would take minutes here.
+#[test]
+fn long_inputs_are_gone_through_once() {
+    const SIZE: usize = 5 << 20;
+    let log = "2024-01-01 10:00:00.123 UTC [7] u@d LOG:  duration: 1.234 ms  statement: select 'it''s' where a = (1)\n";
+    let root = "Result  (cost=0.00..0.01 rows=1 width=4)\n";
+    let literal = format!("{root}  Filter: (a = 'never closed)\n");
+    for (head, count) in [("", 0), (root, 1), (&literal, 1), ("\tQuery Text: select\n", 0)] {
+        let text = head.to_owned() + &log.repeat(SIZE / log.len());
+        let (plans, findings) = parse("log", &text);
+        assert_eq!(plans.len(), count, "{head}");
+        assert!(!findings.is_empty(), "{head}");
+    }
+    let mut text = root.to_owned();
+    for number in 0..SIZE / 50 {
+        let _ = writeln!(text, "  Worker {number}:  Sort Method: quicksort  Memory: 25kB");
+    }
+    let (plans, findings) = parse("workers", &text);
+    assert_eq!(plans[0].root.workers.len(), 1_024);
+    assert!(findings.iter().any(|finding| finding.code.0 == "plan-line-unread"), "{findings:?}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
