@@ -174,13 +174,13 @@ impl Builder {
     /// Counts an execution. Yields the key of its sample when it is wanted.
     pub(crate) fn execute(&mut self, execution: &Execution) -> Option<u64> {
         let Some(at) = self.find(execution.fingerprint) else {
-            self.other.calls += 1;
+            self.other.calls = self.other.calls.saturating_add(1);
             self.other.total_ns = self.other.total_ns.saturating_add(execution.ns.unwrap_or(0));
             return None;
         };
         let (class, held) = (&mut self.classes[at], &mut self.held[at]);
         class.sources.log = true;
-        class.calls += 1;
+        class.calls = class.calls.saturating_add(1);
         let key = sample_key(execution);
         let wanted = key <= held.bound || execution.ns.is_some_and(|ns| ns >= class.time.max_ns);
         match execution.ns {
@@ -190,7 +190,7 @@ impl Builder {
                 class.time.add(ns);
                 self.bytes += class.time.heap_bytes() - before;
             }
-            None => class.untimed_calls += 1,
+            None => class.untimed_calls = class.untimed_calls.saturating_add(1),
         }
         if let Some(when) = execution.when {
             class.first_seen = earlier(class.first_seen, Some(when));
@@ -274,8 +274,8 @@ impl Builder {
         let query = Query { text: Span::raw(0..text.len()), fingerprint };
         let class = self.class(query, &parsed);
         class.sources.sql_file = true;
-        class.calls += 1;
-        class.untimed_calls += 1;
+        class.calls = class.calls.saturating_add(1);
+        class.untimed_calls = class.untimed_calls.saturating_add(1);
         if class.samples.len() <= model::KEPT {
             let mut hasher = hash::fixed().build_hasher();
             hasher.write(text.as_bytes());
@@ -325,7 +325,9 @@ impl Builder {
         if self.bytes <= self.cap {
             return;
         }
-        let weight = |class: &QueryClass| (class.time.total_ns + class.parse_ns + class.bind_ns, class.calls);
+        let weight = |class: &QueryClass| {
+            (class.time.total_ns.saturating_add(class.parse_ns).saturating_add(class.bind_ns), class.calls)
+        };
         let mut order: Vec<((u64, u64), Fingerprint)> =
             self.classes.iter().map(|class| (weight(class), class.fingerprint)).collect();
         order.sort_unstable();

@@ -207,7 +207,12 @@ impl Columns {
             max_ms: number(self.max).unwrap_or(mean),
             stddev_ms: number(self.stddev).unwrap_or(0.0),
             rows: self.rows.and_then(text).and_then(|text| text.trim().parse().ok()).unwrap_or(0),
-            temp_bytes: self.temp.and_then(text).and_then(|text| text.trim().parse::<u64>().ok()).unwrap_or(0) * 8_192,
+            temp_bytes: self
+                .temp
+                .and_then(text)
+                .and_then(|text| text.trim().parse::<u64>().ok())
+                .unwrap_or(0)
+                .saturating_mul(8_192),
             user: name(self.user),
             database: name(self.database),
             nested: self.toplevel.and_then(text).is_some_and(|text| text == "f" || text == "false"),
@@ -242,6 +247,23 @@ mod tests {
         let covered = &workload.coverage.inputs[0];
         assert_eq!((covered.records, covered.recognised), (3, 1));
         assert!(workload.findings.iter().any(|finding| finding.code.0 == "statements-hidden"));
+    }
+
+    #[test]
+    fn counters_at_their_limit_stay_there() {
+        let most = u64::MAX;
+        let row = |query: &str, top: &str| format!("{query},{most},1e300,1e300,9,1,{most},{most},{top}\n");
+        let text = format!(
+            "query,calls,total_exec_time,total_plan_time,min_exec_time,max_exec_time,rows,temp_blks_written,toplevel\n{}",
+            [row("select 1", "t"), row("select 2", "t"), row("select a", "t"), row("select 3", "f")].concat()
+        );
+        let mut workload = read(&text).expect("the file is usable");
+        workload.merge(read(&text).expect("the file is usable"));
+        assert_eq!((workload.calls(), workload.classes.len()), (most, 2));
+        for class in &workload.classes {
+            assert_eq!((class.calls, class.rows, class.temp_bytes), (most, Some(most), most));
+            assert!(class.total_ms().is_finite() && class.time.quantile_ms(0.5) >= class.time.min_ms());
+        }
     }
 
     #[test]

@@ -75,7 +75,7 @@ impl Timing {
             let slot = &mut histogram[bucket(ns)];
             *slot = slot.saturating_add(1);
         }
-        self.count += 1;
+        self.count = self.count.saturating_add(1);
         self.total_ns = self.total_ns.saturating_add(ns);
         self.min_ns = self.min_ns.min(ns);
         self.max_ns = self.max_ns.max(ns);
@@ -102,8 +102,9 @@ impl Timing {
         self.merge(&Self {
             count,
             total_ns,
-            min_ns,
-            max_ns,
+            // A file may hold anything; what reads the extremes relies on their order.
+            min_ns: min_ns.min(max_ns),
+            max_ns: max_ns.max(min_ns),
             sum_of_squares: if squares.is_finite() { squares as u128 } else { 0 },
             histogram: Some(histogram),
         });
@@ -124,7 +125,7 @@ impl Timing {
         } else {
             self.histogram.clone_from(&other.histogram);
         }
-        self.count += other.count;
+        self.count = self.count.saturating_add(other.count);
         self.total_ns = self.total_ns.saturating_add(other.total_ns);
         self.min_ns = self.min_ns.min(other.min_ns);
         self.max_ns = self.max_ns.max(other.max_ns);

@@ -24,7 +24,7 @@ pub fn queries_from_workload(workload: &Workload, catalog: &Catalog) -> (Vec<Que
     let mut queries = Vec::new();
     let mut left_out = LeftOut::default();
     for class in &workload.classes {
-        let calls = class.calls + class.nested_calls;
+        let calls = class.calls.saturating_add(class.nested_calls);
         if calls == 0 {
             continue;
         }
@@ -124,7 +124,7 @@ struct Count {
 impl Count {
     fn add(&mut self, calls: u64) {
         self.classes += 1;
-        self.calls += calls;
+        self.calls = self.calls.saturating_add(calls);
     }
 }
 

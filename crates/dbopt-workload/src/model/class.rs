@@ -109,7 +109,7 @@ impl QueryClass {
     /// Time spent on the class in milliseconds: executions, parse and bind.
     #[must_use]
     pub fn total_ms(&self) -> f64 {
-        self.time.total_ms() + (self.parse_ns + self.bind_ns) as f64 / 1e6
+        self.time.total_ms() + self.parse_ns.saturating_add(self.bind_ns) as f64 / 1e6
     }
 
     /// Adds all that another class of the same fingerprint has seen. The smaller text wins, so that the order of
@@ -119,13 +119,13 @@ impl QueryClass {
             std::mem::swap(&mut self.text, &mut other.text);
             self.kind = other.kind;
         }
-        self.calls += other.calls;
-        self.untimed_calls += other.untimed_calls;
+        self.calls = self.calls.saturating_add(other.calls);
+        self.untimed_calls = self.untimed_calls.saturating_add(other.untimed_calls);
         self.time.merge(&other.time);
         self.parse_ns = self.parse_ns.saturating_add(other.parse_ns);
         self.bind_ns = self.bind_ns.saturating_add(other.bind_ns);
-        self.fetches += other.fetches;
-        self.nested_calls += other.nested_calls;
+        self.fetches = self.fetches.saturating_add(other.fetches);
+        self.nested_calls = self.nested_calls.saturating_add(other.nested_calls);
         self.nested_ns = self.nested_ns.saturating_add(other.nested_ns);
         self.rows = match (self.rows, other.rows) {
             (Some(a), Some(b)) => Some(a.saturating_add(b)),
@@ -138,11 +138,11 @@ impl QueryClass {
         sample::choose(&mut self.samples);
         self.plans.append(&mut other.plans);
         sample::choose_plans(&mut self.plans);
-        self.plan_count += other.plan_count;
-        self.errors += other.errors;
-        self.temp_files += other.temp_files;
+        self.plan_count = self.plan_count.saturating_add(other.plan_count);
+        self.errors = self.errors.saturating_add(other.errors);
+        self.temp_files = self.temp_files.saturating_add(other.temp_files);
         self.temp_bytes = self.temp_bytes.saturating_add(other.temp_bytes);
-        self.lock_waits += other.lock_waits;
+        self.lock_waits = self.lock_waits.saturating_add(other.lock_waits);
         self.first_seen = earlier(self.first_seen, other.first_seen);
         self.last_seen = self.last_seen.max(other.last_seen);
         self.sources.log |= other.sources.log;

@@ -19,7 +19,7 @@ impl Tally {
     }
 
     fn merge(&mut self, other: Self) {
-        self.count += other.count;
+        self.count = self.count.saturating_add(other.count);
         self.sum = self.sum.saturating_add(other.sum);
     }
 }
@@ -62,18 +62,18 @@ impl Events {
     pub fn merge(&mut self, other: &Self) {
         self.lock_waits.merge(other.lock_waits);
         self.locks_acquired.merge(other.locks_acquired);
-        self.deadlocks += other.deadlocks;
+        self.deadlocks = self.deadlocks.saturating_add(other.deadlocks);
         self.temp_files.merge(other.temp_files);
-        self.checkpoints += other.checkpoints;
-        self.restartpoints += other.restartpoints;
-        self.autovacuums += other.autovacuums;
-        self.autoanalyzes += other.autoanalyzes;
-        self.connections += other.connections;
-        self.disconnections += other.disconnections;
-        self.plans += other.plans;
+        self.checkpoints = self.checkpoints.saturating_add(other.checkpoints);
+        self.restartpoints = self.restartpoints.saturating_add(other.restartpoints);
+        self.autovacuums = self.autovacuums.saturating_add(other.autovacuums);
+        self.autoanalyzes = self.autoanalyzes.saturating_add(other.autoanalyzes);
+        self.connections = self.connections.saturating_add(other.connections);
+        self.disconnections = self.disconnections.saturating_add(other.disconnections);
+        self.plans = self.plans.saturating_add(other.plans);
         self.bare_durations.merge(other.bare_durations);
-        self.warnings += other.warnings;
-        self.other += other.other;
+        self.warnings = self.warnings.saturating_add(other.warnings);
+        self.other = self.other.saturating_add(other.other);
     }
 }
 
@@ -102,7 +102,7 @@ impl ErrorClass {
 
     /// Adds errors of the same kind.
     pub(crate) fn merge(&mut self, other: &Self) {
-        self.count += other.count;
+        self.count = self.count.saturating_add(other.count);
         self.first_seen = earlier(self.first_seen, other.first_seen);
         self.last_seen = self.last_seen.max(other.last_seen);
     }

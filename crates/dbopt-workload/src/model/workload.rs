@@ -25,8 +25,8 @@ pub struct OtherClasses {
 impl OtherClasses {
     /// Adds evicted weight.
     pub fn merge(&mut self, other: &Self) {
-        self.evicted += other.evicted;
-        self.calls += other.calls;
+        self.evicted = self.evicted.saturating_add(other.evicted);
+        self.calls = self.calls.saturating_add(other.calls);
         self.total_ns = self.total_ns.saturating_add(other.total_ns);
         self.largest_ns = self.largest_ns.max(other.largest_ns);
     }
@@ -61,7 +61,7 @@ impl Workload {
     /// Executions of all classes, evicted ones included.
     #[must_use]
     pub fn calls(&self) -> u64 {
-        self.classes.iter().map(|class| class.calls).sum::<u64>() + self.other.calls
+        self.classes.iter().fold(self.other.calls, |sum, class| sum.saturating_add(class.calls))
     }
 
     /// The class of a fingerprint.
