@@ -70,6 +70,7 @@ pub async fn advise<M: WhatIf, L: WhatIf>(
     model.candidates(&[]);
     let underestimates = weights::underestimates(queries, &model.ask(&plain).await?);
     let problem = |candidates: Vec<Candidate>| Problem {
+        executions: queries.iter().map(|query| query.calls).collect(),
         weights: queries.iter().zip(&underestimates).map(|(query, times)| query.calls * times).collect(),
         candidates,
         relevant: Box::new(|query: QueryId, candidate: &Candidate| {

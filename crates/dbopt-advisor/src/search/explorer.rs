@@ -205,12 +205,17 @@ impl<'a> Explorer<'a> {
         wanted.iter().map(|question| self.memo.find(question.query, &question.configuration).cloned()).collect()
     }
 
+    /// Workload cost by executions.
+    fn executed(&self, costs: &[f64]) -> f64 {
+        costs.iter().zip(&self.problem.executions).map(|(cost, times)| cost * times).sum()
+    }
+
     /// The outcome of a selection, its candidates put in order of what each adds per byte.
     async fn outcome(&mut self, selection: &Selection, complete: bool) -> Outcome {
         let mut order = Vec::new();
         let mut current = self.nothing();
         let mut gains = Vec::new();
-        let mut frontier = vec![(0.0, current.reads)];
+        let mut frontier = vec![(0.0, self.executed(&current.costs))];
         let mut left = selection.set.clone();
         while !left.is_empty() {
             let mut next: Option<(f64, CandidateId, Selection)> = None;
@@ -223,7 +228,7 @@ impl<'a> Explorer<'a> {
             }
             let Some((_, id, with)) = next else { break };
             gains.push(current.reads - with.reads);
-            frontier.push((with.bytes, with.reads));
+            frontier.push((with.bytes, self.executed(&with.costs)));
             current = with;
             order.push(id);
             left.remove(&id);
@@ -233,6 +238,12 @@ impl<'a> Explorer<'a> {
         let wanted = all.map(|query| (query, selection.set.clone())).collect();
         self.answers(wanted).await;
         let known = self.known_outcome(order, selection);
+        // A query near its floor was taken to be there; the end is known to the last digit.
+        let after: Vec<f64> =
+            known.after.iter().map(|answer| answer.as_ref().map_or(0.0, |answer| answer.cost)).collect();
+        if let Some(last) = frontier.last_mut() {
+            last.1 = self.executed(&after);
+        }
         Outcome { gains, frontier, complete, promising: self.promising(), ..known }
     }
 
@@ -272,7 +283,10 @@ impl<'a> Explorer<'a> {
         Outcome {
             after: after.collect(),
             gains: Vec::new(),
-            frontier: vec![(0.0, self.base), (selection.bytes, selection.reads)],
+            frontier: vec![
+                (0.0, self.executed(&self.nothing().costs)),
+                (selection.bytes, self.executed(&selection.costs)),
+            ],
             chosen,
             before: self.before.clone(),
             floor: self.floor.clone(),

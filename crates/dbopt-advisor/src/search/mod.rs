@@ -44,8 +44,10 @@ pub type Merge<'a> = Box<dyn Fn(&Candidate, &Candidate) -> Option<Candidate> + '
 
 /// What to search for.
 pub struct Problem<'a> {
-    /// Executions of each query, in the order of their ids.
+    /// How much one execution's cost of each query counts in the search, in the order of their ids.
     pub weights: Vec<f64>,
+    /// Executions of each query: the frontier counts by these, and the search by the weights.
+    pub executions: Vec<f64>,
     /// The candidates; merged ones are added to them while searching.
     pub candidates: Vec<Candidate>,
     /// Whether a plan of the query could use the candidate at all.

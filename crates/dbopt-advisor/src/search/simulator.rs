@@ -63,6 +63,7 @@ impl Script {
         };
         let problem = Problem {
             weights: self.weights.clone(),
+            executions: self.weights.clone(),
             candidates: candidates.collect(),
             relevant: Box::new(relevant),
             upkeep: Box::new(move |candidate| self.upkeep[number(candidate)]),
