@@ -28,7 +28,7 @@ pub(super) fn append(document: &mut Document, inputs: &[InputView]) {
             .iter()
             .map(|skipped| {
                 let from = skipped.first_line.map_or(String::new(), |line| format!(" (first in line {line})"));
-                format!("{} {}{from}", number::count(skipped.count as f64), skipped.why)
+                format!("{}: {}{from}", skipped.why, number::count(skipped.count as f64))
             })
             .collect();
         let mut unread = if skipped.is_empty() { Text::from("nothing") } else { Text::from(skipped.join("; ")) };
