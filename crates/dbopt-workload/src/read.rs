@@ -207,7 +207,11 @@ impl Reading<'_> {
         unwrapped::cover(&layers, covered);
         if let Some(error) = blocks.take_error() {
             covered.truncated = true;
-            let message = format!("the input breaks off after {} bytes: {error}", covered.bytes);
+            let why = match covered.compression {
+                Some(compression) => format!("its {compression} data are cut off or damaged"),
+                None => error.to_string(),
+            };
+            let message = format!("the input breaks off after {} bytes: {why}", covered.bytes);
             let help = "What stood before was read; fetch the file again if it should be whole.";
             self.findings.push(Finding::warning("input-truncated", message).at(Place::file(&name)).help(help));
         }
