@@ -45,7 +45,7 @@ pub struct AdviseOptions {
     pub sizes: SizeMode,
     /// The least share of one query's cost that an index must save, for at least one query.
     pub query_gain: f64,
-    /// The least share of the whole workload's cost that an index must save.
+    /// The least share that an index must save, of what all candidates together could save of the workload's cost.
     pub total_gain: f64,
     /// The most candidates to think of.
     pub candidates: usize,

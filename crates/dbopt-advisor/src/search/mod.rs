@@ -65,7 +65,7 @@ pub struct Limits {
     pub budget: f64,
     /// The least share of one query's cost that an index must save, for at least one query.
     pub query_gain: f64,
-    /// The least share of the whole workload's cost that an index must save.
+    /// The least share that an index must save, of what all candidates together could save of the workload's cost.
     pub total_gain: f64,
     /// How much of an index's gain may be given up for a narrower index, as a share.
     pub narrowing_loss: f64,

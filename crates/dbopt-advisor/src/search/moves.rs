@@ -263,8 +263,12 @@ impl Explorer<'_> {
         ids.iter().filter(|id| !current.set.contains(id)).map(|id| self.bytes(*id)).sum::<f64>().max(1.0)
     }
 
+    /// The least that an index must save: a share of what all candidates together could save. A share of the whole cost
+    /// would let one enormous query that no index helps hide all others.
     fn least_gain(&self) -> f64 {
-        (self.limits.total_gain * self.base).max(1e-9 * self.base)
+        let before = self.nothing();
+        let possible: f64 = before.costs.iter().enumerate().map(|(at, cost)| self.headroom(QueryId(at), *cost)).sum();
+        (self.limits.total_gain * possible).max(1e-12 * self.base)
     }
 
     /// Whether one candidate is a smaller version of another: its columns, key and included, are among the other's.

@@ -197,3 +197,14 @@ fn small_gains_and_costly_writes_are_refused() {
     assert_eq!(chosen(&outcome), BTreeSet::from([0]), "1 saves too little, 2 costs its writes more than it saves");
     assert_eq!(outcome.gains, [9900.0]);
 }
+
+#[test]
+fn an_enormous_query_that_nothing_helps_hides_no_other() {
+    let script = Script {
+        weights: vec![1.0, 10.0],
+        plans: vec![(1e9, vec![]), (100.0, vec![(BTreeSet::from([0]), 1.0)])],
+        bytes: vec![10.0],
+        upkeep: vec![0.0],
+    };
+    assert_eq!(chosen(&script.solve(Limits::default())), BTreeSet::from([0]));
+}
