@@ -2,7 +2,8 @@
 //! database: as it is, with the advised indexes really built, and with those of a simple peer.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -25,6 +26,9 @@ pub(crate) struct Args {
     /// How many calls the services make
     #[arg(long, value_name = "N", default_value_t = 3000)]
     calls: u32,
+    /// A folder that keeps the log, a snapshot of the database and the advice, for another look
+    #[arg(long, value_name = "FOLDER")]
+    keep: Option<PathBuf>,
     /// Further arguments for `dbopt advise`, such as `--budget=10%`
     #[arg(last = true)]
     further: Vec<String>,
@@ -70,6 +74,9 @@ pub(crate) fn run(dbopt: &Path, args: &Args) -> Result<()> {
         let fixed = [path.as_str(), "-d", target.as_str()];
         let (advice, took) = server::advise(dbopt, fixed.into_iter().chain(args.further.iter().map(String::as_str)))?;
         let explains = server::explains(&stretch.end().await?);
+        if let Some(kept) = &args.keep {
+            keep(dbopt, kept, &log, &target, &advice)?;
+        }
         let peer = peer::advise(&session, &calls).await?;
         session.close().await;
 
@@ -89,6 +96,17 @@ pub(crate) fn run(dbopt: &Path, args: &Args) -> Result<()> {
         print_classes(&before, &after, &beside);
         Ok(())
     })
+}
+
+/// Puts what the advice was made from, and the advice, into a folder.
+fn keep(dbopt: &Path, folder: &Path, log: &Path, target: &str, advice: &Value) -> Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("cannot create `{}`", folder.display()))?;
+    fs::copy(log, folder.join("postgresql.log"))?;
+    fs::write(folder.join("advice.json"), serde_json::to_vec_pretty(advice)?)?;
+    let snapshot =
+        Command::new(dbopt).args(["snapshot", "-d", target, "-o"]).arg(folder.join("snapshot.json")).status()?;
+    anyhow::ensure!(snapshot.success(), "`dbopt snapshot`: {snapshot}");
+    Ok(())
 }
 
 /// Copies the base, applies statements, and runs the calls one after the other.

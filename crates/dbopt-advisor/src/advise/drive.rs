@@ -63,8 +63,8 @@ pub(super) async fn drive<E: WhatIf>(
 pub(super) struct Confirming<'a, M, L> {
     model: &'a mut M,
     live: &'a mut L,
-    /// The live cost of each query without candidates.
-    bases: BTreeMap<QueryId, f64>,
+    /// The live answer to each query without candidates.
+    bases: BTreeMap<QueryId, Answer>,
     /// Questions that went to the live engine.
     pub(super) explains: usize,
     /// Questions that went to the model.
@@ -87,7 +87,7 @@ impl<'a, M: WhatIf, L: WhatIf> Confirming<'a, M, L> {
         let mut answers = self.model.ask(&[plain, question.clone()]).await?.into_iter();
         let (Some(Some(plain)), Some(Some(answer))) = (answers.next(), answers.next()) else { return Ok(None) };
         let scale = match self.bases.get(&question.query) {
-            Some(base) if plain.cost > 0.0 => base / plain.cost,
+            Some(base) if plain.cost > 0.0 => base.cost / plain.cost,
             _ => 1.0,
         };
         Ok(Some(Answer { cost: answer.cost * scale, ..answer }))
@@ -105,19 +105,30 @@ impl<M: WhatIf, L: WhatIf> WhatIf for Confirming<'_, M, L> {
     }
 
     async fn ask(&mut self, questions: &[Question]) -> Result<Vec<Option<Answer>>, WhatIfError> {
-        let mut answers = self.live.ask(questions).await?;
-        self.explains += answers.iter().flatten().count();
-        for (question, answer) in questions.iter().zip(&mut answers) {
-            match answer {
-                Some(answer) if question.configuration.add.is_empty() && question.configuration.hide.is_empty() => {
-                    self.bases.insert(question.query, answer.cost);
+        let known = |question: &Question| is_plain(question).then(|| self.bases.get(&question.query)).flatten();
+        let mut answers: Vec<Option<Answer>> = questions.iter().map(|question| known(question).cloned()).collect();
+        let open: Vec<usize> = (0..questions.len()).filter(|at| answers[*at].is_none()).collect();
+        let asked: Vec<Question> = open.iter().map(|at| questions[*at].clone()).collect();
+        for (at, answer) in open.into_iter().zip(self.live.ask(&asked).await?) {
+            let question = &questions[at];
+            answers[at] = match answer {
+                Some(answer) => {
+                    self.explains += 1;
+                    if is_plain(question) {
+                        self.bases.insert(question.query, answer.clone());
+                    }
+                    Some(answer)
                 }
-                Some(_) => {}
-                None => *answer = self.by_model(question).await?,
-            }
+                None => self.by_model(question).await?,
+            };
         }
         Ok(answers)
     }
+}
+
+/// Whether a question is about the database as it is.
+fn is_plain(question: &Question) -> bool {
+    question.configuration.add.is_empty() && question.configuration.hide.is_empty()
 }
 
 /// Whether HypoPG knows the access method (<https://github.com/HypoPG/hypopg>, "limitations").

@@ -68,10 +68,10 @@ pub async fn advise<M: WhatIf, L: WhatIf>(
     let plain = |at| Question { query: QueryId(at), configuration: Configuration::default() };
     let plain: Vec<Question> = (0..queries.len()).map(plain).collect();
     model.candidates(&[]);
-    let underestimates = weights::underestimates(queries, &model.ask(&plain).await?);
-    let problem = |candidates: Vec<Candidate>| Problem {
+    let mut slowness = weights::slowness(queries, &model.ask(&plain).await?);
+    let problem = |candidates: Vec<Candidate>, slowness: &[f64]| Problem {
         executions: queries.iter().map(|query| query.calls).collect(),
-        weights: queries.iter().zip(&underestimates).map(|(query, times)| query.calls * times).collect(),
+        weights: queries.iter().zip(slowness).map(|(query, times)| query.calls * times).collect(),
         candidates,
         relevant: Box::new(|query: QueryId, candidate: &Candidate| {
             footprints[query.0].can_use(candidate.table, &candidate.index)
@@ -84,7 +84,7 @@ pub async fn advise<M: WhatIf, L: WhatIf>(
     };
 
     let thought_of = generated.len();
-    let mut run = drive(Search::new(problem(generated), limits), model, options).await?;
+    let mut run = drive(Search::new(problem(generated, &slowness), limits), model, options).await?;
     let mut questions = plain.len() + run.outcome.questions;
     let mut explains = 0;
     let mut engine = model.engine();
@@ -99,7 +99,9 @@ pub async fn advise<M: WhatIf, L: WhatIf>(
         let shortlist = shortlist.into_iter().map(|id| run.candidates[id.0].clone()).collect();
         let mut both = Confirming::new(model, live);
         engine = both.engine();
-        run = drive(Search::new(problem(shortlist), limits), &mut both, options).await?;
+        // A unit of this engine's cost may have taken another time.
+        slowness = weights::slowness(queries, &both.ask(&plain).await?);
+        run = drive(Search::new(problem(shortlist, &slowness), limits), &mut both, options).await?;
         explains = both.explains;
         questions += both.modelled;
         confirmed = (0..queries.len()).map(QueryId).filter(|query| both.is_confirmed(*query)).collect();
@@ -112,7 +114,7 @@ pub async fn advise<M: WhatIf, L: WhatIf>(
         scopes: &scopes,
         wants: &wants,
         writes: &writes,
-        underestimates: &underestimates,
+        slowness: &slowness,
         write_costs: &write_costs,
         run: &run,
         limits,

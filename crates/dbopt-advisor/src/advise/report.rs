@@ -19,6 +19,9 @@ use crate::{
     write_cost::Writes,
 };
 
+/// A cost that is so many times too low is worth a note; less is the spread between disks, caches and rows returned.
+const REMARKABLE: f64 = 4.0;
+
 /// All that was found out.
 pub(super) struct Findings<'a> {
     pub(super) catalog: &'a Catalog,
@@ -26,8 +29,8 @@ pub(super) struct Findings<'a> {
     pub(super) scopes: &'a [Scope<'a>],
     pub(super) wants: &'a [Wants],
     pub(super) writes: &'a Writes,
-    /// How many times each query was underestimated, by the log.
-    pub(super) underestimates: &'a [f64],
+    /// How many times longer than is usual a unit of each query's cost took.
+    pub(super) slowness: &'a [f64],
     pub(super) write_costs: &'a [WriteCost],
     pub(super) run: &'a Run,
     pub(super) limits: Limits,
@@ -168,13 +171,15 @@ impl Findings<'_> {
             ));
             confidence = Confidence::Low;
         }
-        let times = benefits.iter().map(|benefit| self.underestimates[benefit.query.0]).fold(1.0, f64::max);
-        if times > 1.0 {
+        let times = benefits.iter().map(|benefit| self.slowness[benefit.query.0]).fold(1.0, f64::max);
+        if times > REMARKABLE {
             notes.push(format!(
                 "By the log, a statement that it helps takes {times:.0} times longer than its estimated cost suggests; it \
                  was weighed by its time."
             ));
         }
+        let rewrites: BTreeSet<String> = benefits.iter().filter_map(|benefit| self.rewrite(benefit)).collect();
+        notes.extend(rewrites);
         if write.stops_hot {
             notes.push(
                 "The workload updates one of its columns: such updates can no longer be HOT, and write to every index of \
@@ -191,6 +196,15 @@ impl Findings<'_> {
             notes.push("On a partitioned table each partition gets its own index.".to_owned());
         }
         (confidence, notes)
+    }
+
+    /// How a query that the index helps too little could be written to be helped more.
+    fn rewrite(&self, benefit: &Benefit) -> Option<String> {
+        const ENOUGH: f64 = 0.1;
+        let helped = benefit.cost_after <= ENOUGH * benefit.cost_before;
+        let hint = if helped { None } else { unhelped::hint(&self.case(benefit.query)) }?;
+        let fingerprint = &self.queries[benefit.query.0].fingerprint;
+        Some(format!("Query {fingerprint} would gain more if it were written otherwise. {hint}"))
     }
 
     /// Existing indexes that some plan uses, before or after.

@@ -103,7 +103,7 @@ fn has_condition(access: &Access) -> bool {
 }
 
 /// A change of the statement that would let an index serve it.
-fn hint(case: &Case<'_>) -> Option<String> {
+pub(super) fn hint(case: &Case<'_>) -> Option<String> {
     let obstacle = case.wants.obstacles.iter().next().map(|obstacle| match obstacle {
         Obstacle::Function(column) => format!(
             "The condition computes with `{column}` before it compares: compare the bare column, with a range if need be."

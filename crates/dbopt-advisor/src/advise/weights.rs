@@ -1,14 +1,11 @@
 //! How much does one unit of a query's cost weigh?
 //!
 //! Executions, first of all. But the planner is sometimes far off: for `WHERE lower(email) = $1 LIMIT 1` it expects the
-//! row at once and a cost of nearly nothing, while the server reads the whole table. The log knows better. A query
-//! that takes many times longer for each unit of its cost than queries usually do has been underestimated, and weighs
-//! that much more.
+//! row at once and a cost of nearly nothing, while the server reads the whole table; for a `NOT IN` with a large
+//! sub-select it expects many times the work that is done. The log knows better. A unit of cost weighs as much as the
+//! time that it took in the log, beside what it usually takes, so that the search saves time.
 
 use crate::{query::Query, whatif::Answer};
-
-/// Ratios up to this are the ordinary spread between disks, caches and rows returned.
-const ORDINARY: f64 = 4.0;
 
 /// Waits for locks lengthen executions too, so that the log is not believed without limit.
 const MOST: f64 = 50.0;
@@ -16,8 +13,8 @@ const MOST: f64 = 50.0;
 /// Fewer timed queries say nothing about what is usual.
 const ENOUGH: usize = 5;
 
-/// What the log says of each query: how many times it was underestimated, 1 when it was not.
-pub(super) fn underestimates(queries: &[Query], before: &[Option<Answer>]) -> Vec<f64> {
+/// How many times longer a unit of each query's cost took than is usual; 1 where the log does not say.
+pub(super) fn slowness(queries: &[Query], before: &[Option<Answer>]) -> Vec<f64> {
     let rate = |(query, answer): (&Query, &Option<Answer>)| {
         let cost = answer.as_ref()?.cost * query.calls;
         query.total_ms.filter(|ms| *ms > 0.0 && cost > 0.0).map(|ms| ms / cost)
@@ -29,10 +26,7 @@ pub(super) fn underestimates(queries: &[Query], before: &[Option<Answer>]) -> Ve
     }
     known.sort_by(f64::total_cmp);
     let usual = known[known.len() / 2];
-    let times = |rate: Option<f64>| match rate {
-        Some(rate) if rate > ORDINARY * usual => (rate / usual).min(MOST),
-        _ => 1.0,
-    };
+    let times = |rate: Option<f64>| rate.map_or(1.0, |rate| (rate / usual).clamp(1.0 / MOST, MOST));
     rates.into_iter().map(times).collect()
 }
 
@@ -60,15 +54,20 @@ mod tests {
         };
         let queries: Vec<Query> = costs_and_ms.iter().map(query).collect();
         let answers: Vec<Option<Answer>> = costs_and_ms.iter().map(answer).collect();
-        assert_eq!(underestimates(&queries, &answers), expected);
+        assert_eq!(slowness(&queries, &answers), expected);
     }
 
     #[test]
-    fn what_takes_far_longer_than_its_cost_says_weighs_more() {
+    fn a_unit_of_cost_weighs_by_the_time_it_took() {
         let usual = (100.0, Some(1000.0));
-        let cheap = (1.0, Some(300.0));
-        check(&[usual, usual, usual, usual, cheap, (100.0, None)], &[1.0, 1.0, 1.0, 1.0, 30.0, 1.0]);
+        let (cheap, dear) = ((1.0, Some(300.0)), (1000.0, Some(5000.0)));
+        check(&[usual, usual, usual, usual, cheap, dear, (100.0, None)], &[1.0, 1.0, 1.0, 1.0, 30.0, 0.5, 1.0]);
         check(&[usual, cheap], &[1.0, 1.0]);
-        check(&[usual, usual, usual, (1.0, Some(9.0)), (1e-6, Some(1000.0))], &[1.0, 1.0, 1.0, 1.0, 50.0]);
+    }
+
+    #[test]
+    fn the_log_is_not_believed_without_limit() {
+        let usual = (100.0, Some(1000.0));
+        check(&[usual, usual, usual, (1e6, Some(1.0)), (1e-6, Some(1000.0))], &[1.0, 1.0, 1.0, 0.02, 50.0]);
     }
 }

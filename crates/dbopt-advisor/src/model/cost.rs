@@ -2,6 +2,8 @@
 
 use dbopt_catalog::Settings;
 
+use super::path::Path;
+
 /// Settings, and what of the whole query its scans' costs depend on.
 #[derive(Clone, Debug)]
 pub(crate) struct Costs<'a> {
@@ -21,7 +23,7 @@ pub(crate) fn clamp_rows(rows: f64) -> f64 {
     if rows.is_nan() { 1.0 } else { rows.clamp(1.0, 1e100).round() }
 }
 
-/// Rows of an index condition; at least one.
+/// A width with its alignment (`MAXALIGN`).
 fn max_align(width: f64) -> f64 {
     (width / 8.0).ceil() * 8.0
 }
@@ -41,6 +43,17 @@ impl Costs<'_> {
     pub(crate) fn hash_mem(&self) -> f64 {
         let multiplier = if self.version < 130_000 { 1.0 } else { self.set.hash_mem_multiplier };
         self.set.work_mem * multiplier
+    }
+
+    /// Total cost of a path whose rows are kept for another reading (`cost_material`).
+    pub(crate) fn materialize(&self, path: &Path, width: f64) -> f64 {
+        path.total + 2.0 * self.set.cpu_operator_cost * path.rows + self.spill(path.rows, width)
+    }
+
+    /// Cost of rows that do not fit into `work_mem`, written or read once.
+    pub(crate) fn spill(&self, rows: f64, width: f64) -> f64 {
+        let spills = byte_size(rows, width) > self.set.work_mem;
+        if spills { self.set.seq_page_cost * page_size(rows, width) } else { 0.0 }
     }
 
     /// Pages that fetching `tuples` rows in index order reads, with what the cache keeps (`index_pages_fetched`, after

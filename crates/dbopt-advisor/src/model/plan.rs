@@ -4,7 +4,7 @@ use dbopt_catalog::{Catalog, TableId};
 
 use super::{
     aggregate,
-    cost::{Costs, clamp_rows},
+    cost::{Costs, byte_size, clamp_rows},
     index::IndexInfo,
     join::Joins,
     path::{Label, Node, Path, PathKey, Paths},
@@ -70,7 +70,15 @@ impl Planner<'_> {
             SubplanKind::Scalar | SubplanKind::Cte => (0.0, path.total),
             SubplanKind::Exists => (0.0, path.startup + run / path.rows.max(1.0)),
             SubplanKind::Any => (0.0, path.startup + 0.5 * run + 0.5 * unit * path.rows),
-            SubplanKind::Hashed => (path.total + unit * path.rows, unit),
+            SubplanKind::Hashed if byte_size(path.rows, subplan.block.width) <= costs.hash_mem() => {
+                (path.total + unit * path.rows, unit)
+            }
+            // Too large a hash table (`subplan_is_hashable`): half of the kept rows are read each time.
+            SubplanKind::Hashed => {
+                let kept =
+                    if costs.set.enable_material { costs.materialize(&path, subplan.block.width) } else { path.total };
+                (path.startup, 0.5 * (kept - path.startup) + 0.5 * unit * path.rows)
+            }
         };
         Some((startup, each, Node::new(Label::Fixed("SubPlan"), vec![path.node])))
     }
@@ -123,7 +131,10 @@ impl Planner<'_> {
         let rel = &block.rels[at];
         let (mut once, mut each) = (0.0, 0.0);
         let mut below = Vec::new();
+        // Workers run a sub-select of their own as long as it needs no value of the outer row.
+        let mut parallel = parallel;
         for subplan in rel.quals.iter().flat_map(|qual| &qual.subplans) {
+            parallel &= subplan.kind == SubplanKind::Hashed;
             if let Some((startup, cost, node)) = self.subplan(costs, subplan) {
                 once += startup;
                 each += cost;
@@ -148,7 +159,7 @@ impl Planner<'_> {
             at,
             rel,
             indexes: numbers.iter().filter_map(|number| Some((*number, self.indexes.get(*number)?))).collect(),
-            parallel: parallel && plain,
+            parallel,
             startup_matters,
             subplans: each,
         };

@@ -118,6 +118,10 @@ pub(crate) const QUERIES: &[&str] = &[
     "SELECT c.* FROM customers c WHERE EXISTS (SELECT 1 FROM orders o WHERE o.customer_id = c.id AND o.total > 895)",
     "SELECT c.* FROM customers c WHERE NOT EXISTS (SELECT 1 FROM orders o WHERE o.customer_id = c.id)",
     "SELECT * FROM orders WHERE customer_id IN (SELECT id FROM customers WHERE country_id = 90)",
+    "SELECT p.id FROM products p WHERE p.category = 3 AND p.id NOT IN (SELECT product_id FROM items)",
+    "SELECT p.id FROM products p WHERE p.name NOT IN (SELECT payload FROM events) ORDER BY p.id",
+    "SELECT i.id FROM items i WHERE i.quantity = 2 AND i.order_id NOT IN (SELECT id FROM orders WHERE status = 'void')",
+    "SELECT i.id FROM items i WHERE i.order_id NOT IN (SELECT id FROM orders) ORDER BY i.id",
     "SELECT * FROM customers c JOIN countries n ON n.id = c.country_id WHERE n.code = 'c50'",
     "SELECT n.region, count(*) FROM customers c JOIN countries n ON n.id = c.country_id GROUP BY n.region",
     "SELECT n.code, sum(o.total) FROM orders o JOIN customers c ON c.id = o.customer_id JOIN countries n ON n.id = c.country_id

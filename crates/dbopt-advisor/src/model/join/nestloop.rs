@@ -3,7 +3,7 @@
 
 use super::Joins;
 use crate::model::{
-    cost::{DISABLED, byte_size, page_size},
+    cost::{DISABLED, byte_size},
     path::{Label, Node, Path, Paths},
     prepared::JoinType,
 };
@@ -118,14 +118,10 @@ impl Joins<'_, '_> {
 
     /// Keeps the inner rows for the rescans.
     fn materialize(&self, path: &Path) -> Path {
-        let set = self.costs.set;
         let width = self.inner_set().width;
-        let bytes = byte_size(path.rows, width);
-        let spilled = if bytes > set.work_mem { set.seq_page_cost * page_size(path.rows, width) } else { 0.0 };
-        let run = path.total - path.startup + 2.0 * set.cpu_operator_cost * path.rows + spilled;
         let mut kept = path.clone();
-        kept.total = path.startup + run;
-        kept.rescan = (0.0, set.cpu_operator_cost * path.rows + spilled);
+        kept.total = self.costs.materialize(path, width);
+        kept.rescan = (0.0, self.costs.set.cpu_operator_cost * path.rows + self.costs.spill(path.rows, width));
         kept.marks = true;
         kept.node = Node::new(Label::Fixed("Materialize"), vec![path.node.clone()]);
         kept
