@@ -81,7 +81,15 @@ pub(crate) fn run(dbopt: &Path, args: &Args) -> Result<()> {
         session.close().await;
 
         let advised = statements(&advice)?;
+        let stretch = Stretch::begin(&shop).await;
         let after = trial(&shop, "dbopt", "with_dbopt", &advised, &calls).await?;
+        fs::write(&log, stretch.end().await?)?;
+        let target = shop.conn_string("with_dbopt", "shop_app", "dbopt-bench");
+        let session = shop.admin("with_dbopt").await?;
+        session.script("CREATE EXTENSION hypopg").await?;
+        session.close().await;
+        let fixed = [path.as_str(), "-d", target.as_str()];
+        let (again, _) = server::advise(dbopt, fixed.into_iter().chain(args.further.iter().map(String::as_str)))?;
         let beside = trial(&shop, "single columns", "with_peer", &peer.sql, &calls).await?;
         admin.close().await;
 
@@ -92,6 +100,11 @@ pub(crate) fn run(dbopt: &Path, args: &Args) -> Result<()> {
             thousands(advice["totals"]["cost_before"].as_f64()),
             thousands(advice["totals"]["cost_after"].as_f64()),
         ));
+        if let Some(kept) = &args.keep {
+            fs::copy(&log, kept.join("again.log"))?;
+            fs::write(kept.join("again.json"), serde_json::to_vec_pretty(&again)?)?;
+        }
+        print_again(&again)?;
         print_sizes(&shop, &advice).await?;
         print_classes(&before, &after, &beside);
         Ok(())
@@ -168,6 +181,16 @@ fn print_trials(trials: &[(&Trial, usize)]) {
             trial.index_bytes / 1e6,
         ));
     }
+}
+
+/// What is advised when the advised indexes are there and the workload was logged again.
+fn print_again(again: &Value) -> Result<()> {
+    let statements = statements(again)?;
+    say(&format!("Asked again once they were built, it advised {} further changes.", statements.len()));
+    for statement in statements {
+        say(&format!("- `{statement}`"));
+    }
+    Ok(())
 }
 
 async fn print_sizes(shop: &Shop, advice: &Value) -> Result<()> {

@@ -210,7 +210,7 @@ impl<'a> Explorer<'a> {
         costs.iter().zip(&self.problem.executions).map(|(cost, times)| cost * times).sum()
     }
 
-    /// The outcome of a selection, its candidates put in order of what each adds per byte.
+    /// The outcome of a selection, its candidates put in order of what each adds.
     async fn outcome(&mut self, selection: &Selection, complete: bool) -> Outcome {
         let mut order = Vec::new();
         let mut current = self.nothing();
@@ -221,9 +221,9 @@ impl<'a> Explorer<'a> {
             let mut next: Option<(f64, CandidateId, Selection)> = None;
             for id in left.clone() {
                 let with = self.moved(&current, &[], &[id]).await;
-                let rate = (current.objective() - with.objective()) / self.bytes(id).max(1.0).sqrt();
-                if next.as_ref().is_none_or(|(best, ..)| rate > *best) {
-                    next = Some((rate, id, with));
+                let gain = current.objective() - with.objective();
+                if next.as_ref().is_none_or(|(best, ..)| gain > *best) {
+                    next = Some((gain, id, with));
                 }
             }
             let Some((_, id, with)) = next else { break };

@@ -63,8 +63,12 @@ pub struct Problem<'a> {
 pub struct Limits {
     /// The most bytes that the chosen indexes may have together.
     pub budget: f64,
-    /// The least share of one query's cost that an index must save, for at least one query.
+    /// The least share of one query's cost that an index must save, for at least one query, unless it saves much of
+    /// the whole workload's.
     pub query_gain: f64,
+    /// The least cost of one execution that an index must save with that share, in the planner's units and weighed like
+    /// the search's: a page or two fewer is nothing to feel.
+    pub query_saving: f64,
     /// The least share that an index must save, of what all candidates together could save of the workload's cost.
     pub total_gain: f64,
     /// How much of an index's gain may be given up for a narrower index, as a share.
@@ -75,7 +79,14 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { budget: f64::INFINITY, query_gain: 0.1, total_gain: 0.001, narrowing_loss: 0.03, rounds: 4 }
+        Self {
+            budget: f64::INFINITY,
+            query_gain: 0.2,
+            query_saving: 10.0,
+            total_gain: 0.001,
+            narrowing_loss: 0.03,
+            rounds: 4,
+        }
     }
 }
 

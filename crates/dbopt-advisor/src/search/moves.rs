@@ -5,6 +5,9 @@ use std::{cmp::Ordering, collections::BinaryHeap};
 use super::{explorer::Explorer, selection::Selection};
 use crate::{query::QueryId, whatif::CandidateId};
 
+/// A share of the whole workload's cost that is worth an index even if no query gains much by itself.
+const MUCH: f64 = 0.1;
+
 /// Candidates to add together, with what they are thought to save.
 #[derive(Debug)]
 struct Addition {
@@ -110,10 +113,8 @@ impl Explorer<'_> {
             for id in current.set.clone() {
                 let without = self.moved(&current, &[id], &[]).await;
                 let gain = without.objective() - current.objective();
-                let helps = self.users[id.0].iter().any(|query| {
-                    let (before, after) = (without.costs[query.0], current.costs[query.0]);
-                    before - after >= self.limits.query_gain * before && before > after
-                });
+                let felt = |query: &QueryId| self.is_felt(*query, without.costs[query.0], current.costs[query.0]);
+                let helps = self.users[id.0].iter().any(felt) || gain >= MUCH * self.base;
                 let unworthy = gain <= self.least_gain() || !helps;
                 if unworthy && worst.as_ref().is_none_or(|(least, _)| gain < *least) {
                     worst = Some((gain, without));
@@ -124,6 +125,13 @@ impl Explorer<'_> {
                 None => return current,
             }
         }
+    }
+
+    /// Whether one execution of a query gains enough for an index.
+    fn is_felt(&self, query: QueryId, before: f64, after: f64) -> bool {
+        let weight = self.problem.weights[query.0] / self.problem.executions[query.0].max(f64::MIN_POSITIVE);
+        let saved = before - after;
+        saved > 0.0 && saved >= self.limits.query_gain * before && saved * weight >= self.limits.query_saving
     }
 
     /// Puts one index in the place of two of the same table when that costs less, writes included, or nearly as

@@ -89,7 +89,7 @@ impl Script {
 }
 
 fn exact(budget: f64) -> Limits {
-    Limits { budget, query_gain: 0.0, total_gain: 0.0, narrowing_loss: 0.0, rounds: 6 }
+    Limits { budget, query_gain: 0.0, query_saving: 0.0, total_gain: 0.0, narrowing_loss: 0.0, rounds: 6 }
 }
 
 fn chosen(outcome: &Outcome) -> BTreeSet<usize> {
