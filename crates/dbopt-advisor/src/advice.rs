@@ -175,8 +175,8 @@ pub enum UnhelpedReason {
     SmallGain,
     /// It names a table or a column that the catalogue does not have.
     UnknownTable(String),
-    /// Its text could not be analysed or planned.
-    NotPlanned(String),
+    /// Neither the model nor the server could plan it.
+    NotPlanned,
     /// It only changes rows that it is given, or has no table.
     NothingToRead,
 }

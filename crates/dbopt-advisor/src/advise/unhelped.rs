@@ -52,7 +52,7 @@ fn reason(case: &Case<'_>) -> UnhelpedReason {
     }
     let at = case.id.0;
     let Some(before) = &case.outcome.before[at] else {
-        return UnhelpedReason::NotPlanned("the engine could not plan it".to_owned());
+        return UnhelpedReason::NotPlanned;
     };
     let floor = case.outcome.floor[at].as_ref().unwrap_or(before);
     if floor.cost < before.cost * (1.0 - case.query_gain) {

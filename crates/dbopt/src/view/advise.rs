@@ -462,7 +462,7 @@ impl UnhelpedView {
             }
             UnhelpedReason::SmallGain => ("small-gain", "an index would save too little to be worth it".to_owned()),
             UnhelpedReason::UnknownTable(name) => ("unknown-table", format!("the catalogue has no `{name}`")),
-            UnhelpedReason::NotPlanned(why) => ("not-planned", format!("it could not be planned: {}", from.shown(why))),
+            UnhelpedReason::NotPlanned => ("not-planned", "no engine could plan it".to_owned()),
             UnhelpedReason::NothingToRead => ("nothing-to-read", "it reads no table".to_owned()),
         };
         Self {
