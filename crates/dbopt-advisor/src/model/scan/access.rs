@@ -7,13 +7,14 @@ use dbopt_catalog::Method;
 use super::{
     Scans,
     bitmap::Bitmap,
+    bounds::{Bounds, Tree, together},
     matching::{Condition, Implied, Use, btree_use, implied},
 };
 use crate::model::{
     cost::{Costs, DISABLED, clamp_rows},
     index::IndexInfo,
     path::{Label, Mask, Node, Path, Paths},
-    prepared::{Key, RelKind, quals_together},
+    prepared::{Key, RelKind},
 };
 
 /// What reading an index costs (`amcostestimate`).
@@ -275,6 +276,17 @@ impl<'p> Scans<'p, '_> {
         }
     }
 
+    /// Distinct values of an index's column, unless they would be guessed.
+    fn known_distinct(&self, index: &IndexInfo, column: usize) -> Option<f64> {
+        let (RelKind::Table(table), Key::Column(id)) = (&self.rel.kind, &index.keys.get(column)?.key) else {
+            return None;
+        };
+        let column = self.block_table(*table).columns.get(id.0)?;
+        let known = column.statistics.as_ref()?.n_distinct;
+        let values = if known < 0.0 { -known * self.rel.tuples } else { known };
+        (values.is_finite() && values > 0.0).then(|| values.round().max(1.0))
+    }
+
     /// Entries of an index.
     pub(super) fn entries(&self, index: &IndexInfo, implied: &Implied) -> f64 {
         index.entries.unwrap_or_else(|| (self.rel.tuples * implied.selectivity).round()).max(0.0)
@@ -289,38 +301,11 @@ impl<'p> Scans<'p, '_> {
         loops: f64,
     ) -> IndexCost {
         let set = self.costs.set;
-        let tree = index.method == Method::Btree;
-        // Conditions up to the first column without an equality bound the scan.
-        let mut scans = 1.0;
-        let mut bounding = Vec::new();
-        let (mut column, mut equal, mut list, mut null) = (0, true, false, false);
-        let mut here = false;
-        for (at, tested, condition) in uses {
-            if *at != column {
-                if !here || *at != column + 1 {
-                    equal = false;
-                    break;
-                }
-                column = *at;
-                here = false;
-            }
-            match tested {
-                Use::Equal => here = true,
-                Use::Any(count) => {
-                    here = true;
-                    list = true;
-                    if *count > 1.0 {
-                        scans *= *count;
-                    }
-                }
-                Use::Null => {
-                    here = true;
-                    null = true;
-                }
-                Use::Range | Use::Prefix(_) => {}
-            }
-            bounding.push((condition, tested));
-        }
+        let is_tree = index.method == Method::Btree;
+        let distinct = |column: usize| self.known_distinct(index, column);
+        let tree = Tree { version: self.costs.version, pages: index.pages, distinct: &distinct };
+        let bounds = Bounds::of(&tree, uses);
+        let mut scans = bounds.scans;
         let mut all_scans = 1.0;
         for (_, tested, _) in uses {
             if let Use::Any(count) = tested {
@@ -328,38 +313,30 @@ impl<'p> Scans<'p, '_> {
             }
         }
         let entries = self.entries(index, implied);
-        let share = |conditions: &mut dyn Iterator<Item = (&Condition<'_>, &Use)>| {
-            quals_together(conditions.map(|(condition, tested)| match tested {
-                Use::Prefix(share) => (*share, None),
-                _ => (condition.selectivity, condition.range),
-            }))
-        };
         // The predicate's share counts unless one of the conditions is the predicate itself.
         let partial = |bits: u64| {
             if implied.same & bits == implied.same && implied.same != 0 { 1.0 } else { implied.selectivity }
         };
         let bits = |conditions: &[(&Condition<'_>, &Use)]| conditions.iter().fold(0, |bits, (c, _)| bits | c.bit);
-        let bounding_bits = bits(&bounding);
-        let found = share(&mut bounding.iter().copied()) * partial(bounding_bits);
+        let found = together(bounds.conditions.iter().copied()) * partial(bits(&bounds.conditions));
         let every: Vec<(&Condition<'_>, &Use)> =
             uses.iter().map(|(_, tested, condition)| (condition, tested)).collect();
-        let selectivity = share(&mut every.iter().copied()) * partial(bits(&every));
-        let unique = tree && index.unique && equal && here && column + 1 == index.keys.len() && !list && !null;
+        let selectivity = together(every.iter().copied()) * partial(bits(&every));
+        let unique = is_tree && index.unique && bounds.values == index.keys.len();
+        // PostgreSQL 17 reads a leaf page once, however many of the listed values it holds.
+        if is_tree && self.costs.version >= 170_000 {
+            scans = scans.min((index.pages / 3.0).ceil()).max(1.0);
+            all_scans = scans;
+        }
         let mut tuples = if unique {
             1.0
-        } else if tree {
+        } else if is_tree {
             (found * self.rel.tuples / scans).round()
         } else {
             (selectivity * self.rel.tuples).round()
         };
         tuples = tuples.min(entries).max(1.0);
         let pages = if index.pages > 1.0 && entries > 1.0 { (tuples * index.pages / entries).ceil() } else { 1.0 };
-        // PostgreSQL 17 reads a leaf page once, however many of the listed values it holds.
-        if self.costs.version >= 170_000 {
-            let most = (index.pages / 3.0).ceil().max(1.0);
-            scans = scans.min(most);
-            all_scans = all_scans.min(most);
-        }
         let runs = all_scans * loops;
         let mut total = if runs > 1.0 {
             self.costs.pages_fetched(pages * runs, index.pages, index.pages) * set.random_page_cost / loops
@@ -370,7 +347,7 @@ impl<'p> Scans<'p, '_> {
         let ops = set.cpu_operator_cost * quals.sum::<f64>();
         total += tuples * all_scans * (set.cpu_index_tuple_cost + ops);
         let mut startup = 0.0;
-        if tree {
+        if is_tree {
             if entries > 1.0 {
                 let descent = entries.log2().ceil() * set.cpu_operator_cost;
                 startup += descent;

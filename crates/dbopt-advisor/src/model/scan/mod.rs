@@ -2,6 +2,7 @@
 
 mod access;
 mod bitmap;
+mod bounds;
 mod matching;
 mod seq;
 
