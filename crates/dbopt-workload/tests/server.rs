@@ -9,12 +9,22 @@ use dbopt_testkit::Cluster;
 use dbopt_workload::{Format, Input, QueryClass, ReadOptions, Workload, read_inputs};
 use tokio_postgres::NoTls;
 
+/// The formats that a server writes, with its names for them and for the files; `jsonlog` came with PostgreSQL 15.
+fn formats() -> Vec<(Format, &'static str, &'static str)> {
+    let mut formats = vec![(Format::Stderr, "stderr", "log"), (Format::Csv, "csvlog", "csv")];
+    if Cluster::shared().server_version_num() >= 150_000 {
+        formats.push((Format::Json, "jsonlog", "json"));
+    }
+    formats
+}
+
 /// Settings under which a log says all that csvlog says.
 fn cluster(settings: &[(&str, &str)]) -> Cluster {
     let mut builder = Cluster::builder();
+    let destinations: Vec<&str> = formats().iter().map(|(_, destination, _)| *destination).collect();
     for (name, value) in [
         ("logging_collector", "on"),
-        ("log_destination", "stderr,csvlog,jsonlog"),
+        ("log_destination", destinations.join(",").as_str()),
         ("log_directory", "log"),
         ("log_filename", "server.log"),
         ("log_file_mode", "0644"),
@@ -45,7 +55,7 @@ fn read_all(cluster: &Cluster) -> Workload {
     let folder = cluster.data_dir().join("log");
     let file = |extension: &str| folder.join(format!("server.{extension}"));
     // The collector writes on for a moment after the server has ended.
-    for extension in ["log", "csv", "json"] {
+    for (.., extension) in formats() {
         let complete = || {
             std::fs::read(file(extension)).is_ok_and(|log| {
                 memchr::memmem::find(&log, b"database system is shut down").is_some() && log.ends_with(b"\n")
@@ -60,7 +70,7 @@ fn read_all(cluster: &Cluster) -> Workload {
         assert!(complete(), "the {extension} log is complete");
     }
     let mut all: Vec<(Format, Workload)> = Vec::new();
-    for (format, extension) in [(Format::Stderr, "log"), (Format::Csv, "csv"), (Format::Json, "json")] {
+    for (format, _, extension) in formats() {
         for threads in [1, 3] {
             let options = ReadOptions { threads: NonZeroUsize::new(threads), ..ReadOptions::default() };
             let workload = read(file(extension), &options);
@@ -101,7 +111,7 @@ fn pgbench(cluster: &Cluster, mode: &str, script: &str, transactions: u32, varia
     let folder = tempfile::tempdir().expect("a folder can be made");
     let file = folder.path().join("script.sql");
     std::fs::write(&file, script).expect("a file can be written");
-    let mut command = cluster.binaries().command("pgbench");
+    let mut command = cluster.binaries().client("pgbench");
     command.args(["-n", "-M", mode, "-c", "2", "-t", &transactions.to_string(), "-U", "postgres", "-f"]).arg(&file);
     command.arg("-h").arg(cluster.socket_dir()).args(["-p", &cluster.port().to_string()]);
     for (name, value) in variables {
@@ -113,7 +123,7 @@ fn pgbench(cluster: &Cluster, mode: &str, script: &str, transactions: u32, varia
 
 /// Statements that a session may run, whose failure is part of the log.
 fn attempt(cluster: &Cluster, sql: &str) {
-    let mut command = cluster.binaries().command("psql");
+    let mut command = cluster.binaries().client("psql");
     command.args(["-X", "-q", "-U", "postgres", "-c", sql]).arg("-h").arg(cluster.socket_dir());
     let output = command.args(["-p", &cluster.port().to_string(), "postgres"]).output().expect("psql runs");
     drop(output);
@@ -171,7 +181,7 @@ fn run(cluster: &Cluster) {
     attempt(cluster, "selec 1");
     attempt(cluster, "prepare p(int) as select v from item where id = $1 or id = 5");
     attempt(cluster, "begin; prepare p(int) as select v from item where id = $1 or id = 5; commit");
-    let mut psql = cluster.binaries().command("psql");
+    let mut psql = cluster.binaries().client("psql");
     psql.args(["-X", "-q", "-U", "postgres", "-c", "prepare p(int) as select v from item where id = $1 or id = 5"]);
     psql.args(["-c", "execute p(1)", "-c", "execute p(2)"]).arg("-h").arg(cluster.socket_dir());
     psql.args(["-c", "begin", "-c", "declare c cursor for select * from item where v > 'a'", "-c", "fetch 7 from c"]);
