@@ -340,6 +340,31 @@ pub enum CompareOp {
     Other(String),
 }
 
+impl CompareOp {
+    /// The operator that says the same with its operands exchanged, where it is known: `<` for `>`.
+    #[must_use]
+    pub fn mirrored(&self) -> Option<Self> {
+        Some(match self {
+            Self::Eq => Self::Eq,
+            Self::NotEq => Self::NotEq,
+            Self::Lt => Self::Gt,
+            Self::LtEq => Self::GtEq,
+            Self::Gt => Self::Lt,
+            Self::GtEq => Self::LtEq,
+            Self::Like { .. } => return None,
+            Self::Other(symbol) => Self::Other(
+                match symbol.as_str() {
+                    "@>" => "<@",
+                    "<@" => "@>",
+                    "&&" | "@@" | "IS DISTINCT FROM" | "IS NOT DISTINCT FROM" => symbol,
+                    _ => return None,
+                }
+                .to_owned(),
+            ),
+        })
+    }
+}
+
 /// `DISTINCT`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Distinct {

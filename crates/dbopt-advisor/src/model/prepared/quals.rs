@@ -159,7 +159,7 @@ impl<'a> Builder<'a, '_> {
                 judged
             }
             (Operand::Value(value, _), Operand::Var { key, var, .. }) => {
-                let mut judged = match mirror(op) {
+                let mut judged = match op.mirrored() {
                     Some(op) => self.against(key, &var, &op, &value),
                     None => Judged::new(operator_default(op), ops, Shape::Other),
                 };
@@ -376,23 +376,6 @@ pub(crate) fn together<'q>(quals: impl Iterator<Item = (f64, Option<&'q Range>)>
         };
     }
     selectivity::share(share)
-}
-
-fn mirror(op: &CompareOp) -> Option<CompareOp> {
-    Some(match op {
-        CompareOp::Eq => CompareOp::Eq,
-        CompareOp::NotEq => CompareOp::NotEq,
-        CompareOp::Lt => CompareOp::Gt,
-        CompareOp::LtEq => CompareOp::GtEq,
-        CompareOp::Gt => CompareOp::Lt,
-        CompareOp::GtEq => CompareOp::LtEq,
-        CompareOp::Other(symbol) => CompareOp::Other(match symbol.as_str() {
-            "@>" => "<@".to_owned(),
-            "<@" => "@>".to_owned(),
-            other => other.to_owned(),
-        }),
-        CompareOp::Like { .. } => return None,
-    })
 }
 
 /// What an operator keeps when nothing is known of its operands.

@@ -377,7 +377,7 @@ fn push_either(found: &mut Vec<Predicate>, branches: Vec<Vec<Predicate>>) {
 pub(in crate::analysis) fn compare(left: Expr, op: CompareOp, right: Expr) -> Predicate {
     if left.is_constant()
         && !right.is_constant()
-        && let Some(op) = mirrored(&op)
+        && let Some(op) = op.mirrored()
     {
         return Predicate::Compare { left: right, op, right: left };
     }
@@ -387,32 +387,11 @@ pub(in crate::analysis) fn compare(left: Expr, op: CompareOp, right: Expr) -> Pr
 fn row_compare(left: Vec<Expr>, op: CompareOp, right: Vec<Expr>) -> Predicate {
     if left.iter().all(Expr::is_constant)
         && !right.iter().all(Expr::is_constant)
-        && let Some(op) = mirrored(&op)
+        && let Some(op) = op.mirrored()
     {
         return Predicate::RowCompare { left: right, op, right: left };
     }
     Predicate::RowCompare { left, op, right }
-}
-
-fn mirrored(op: &CompareOp) -> Option<CompareOp> {
-    Some(match op {
-        CompareOp::Eq => CompareOp::Eq,
-        CompareOp::NotEq => CompareOp::NotEq,
-        CompareOp::Lt => CompareOp::Gt,
-        CompareOp::LtEq => CompareOp::GtEq,
-        CompareOp::Gt => CompareOp::Lt,
-        CompareOp::GtEq => CompareOp::LtEq,
-        CompareOp::Like { .. } => return None,
-        CompareOp::Other(symbol) => CompareOp::Other(
-            match symbol.as_str() {
-                "@>" => "<@",
-                "<@" => "@>",
-                "&&" | "@@" | "IS DISTINCT FROM" | "IS NOT DISTINCT FROM" => symbol,
-                _ => return None,
-            }
-            .to_owned(),
-        ),
-    })
 }
 
 /// The operator that holds exactly where the other does not, unknown results aside.
