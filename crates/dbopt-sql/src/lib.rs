@@ -6,6 +6,7 @@
 #![warn(missing_docs)]
 
 mod analysis;
+mod begin;
 mod bind;
 mod expr;
 mod fuzz;
@@ -18,6 +19,7 @@ mod quote;
 mod split;
 
 pub use analysis::{analyze, fuzz_analyze};
+pub use begin::begins_command;
 pub use bind::bind_parameters;
 #[doc(hidden)]
 pub use fuzz::fuzz_tokens;

@@ -67,7 +67,7 @@ impl Workload {
     }
 }
 
-const HIDDEN: &str = "has a hidden text";
+const HIDDEN: &str = "with a hidden text";
 
 fn add(row: StatementRow, builder: &mut Builder, covered: &mut InputCoverage, options: &ReadOptions) {
     covered.records += 1;

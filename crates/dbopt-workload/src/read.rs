@@ -391,7 +391,7 @@ impl Ordered<'_, '_> {
 
     fn cover(&mut self, parsed: &Parsed, unwanted: u64) {
         let place = |at: usize| {
-            let line = memchr::memchr_iter(b'\n', &parsed.bytes[..at]).count() as u64;
+            let line = memchr::memchr_iter(b'\n', &parsed.bytes[..at.min(parsed.bytes.len())]).count() as u64;
             Place::at(&*self.file, self.layers.source(self.covered.lines + line + 1), 1)
         };
         let skipped: Vec<_> = parsed.skipped.iter().map(|(why, count, at)| (*why, *count, place(*at))).collect();

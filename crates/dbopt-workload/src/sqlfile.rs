@@ -25,15 +25,20 @@ pub(crate) fn read(blocks: &mut Blocks, builder: &mut Builder, covered: &mut Inp
     let mut lines = Lines { text: text.as_bytes(), at: 0, line: 1 };
     for span in split.statements {
         covered.records += 1;
+        let line = lines.line(span.start);
+        if !dbopt_sql::begins_command(&text[span.start..span.end]) {
+            covered.skip("no SQL statement", 1, Some(Place::at(&*file, line, 1)));
+            continue;
+        }
         covered.recognised += 1;
-        let place = SourcePlace { file: Arc::clone(&file), line: lines.line(span.start) };
+        let place = SourcePlace { file: Arc::clone(&file), line };
         builder.statement(&text[span.start..span.end], place);
     }
     let mut lines = Lines { text: text.as_bytes(), at: 0, line: 1 };
     for skipped in split.skipped {
         let (why, span) = match skipped {
-            Skipped::MetaCommand(span) => ("is a psql command", span),
-            Skipped::CopyData(span) => ("is data of COPY", span),
+            Skipped::MetaCommand(span) => ("psql command", span),
+            Skipped::CopyData(span) => ("data of COPY", span),
         };
         covered.skip(why, 1, Some(Place::at(&*file, lines.line(span.start), 1)));
     }
@@ -74,6 +79,26 @@ mod tests {
         let mut lines: Vec<u64> = select.samples.iter().filter_map(|s| s.place.as_ref()).map(|p| p.line).collect();
         lines.sort_unstable();
         assert_eq!(lines, [2, 4]);
-        assert_eq!(workload.coverage.inputs[0].skipped[0].why, "is a psql command");
+        assert_eq!(workload.coverage.inputs[0].skipped[0].why, "psql command");
+    }
+
+    #[test]
+    fn what_begins_no_statement_is_reported_with_its_line() {
+        let input = Input::bytes(
+            "q.sql",
+            "select * from t;
+
+this is no SQL;
+",
+        )
+        .kind(InputKind::Sql);
+        let workload = read_inputs(vec![input], &ReadOptions::default(), &|_| ControlFlow::Continue(()))
+            .expect("half of the file is usable");
+        let covered = &workload.coverage.inputs[0];
+        assert_eq!((covered.records, covered.recognised), (2, 1));
+        assert_eq!(
+            workload.findings[0].to_string(),
+            "q.sql:3:1: 1 of 2 records were not understood: 1 no SQL statement"
+        );
     }
 }

@@ -31,6 +31,11 @@ impl Span {
         Self { start: range.start as u32 | Self::ASIDE, end: range.end as u32 | Self::ASIDE }
     }
 
+    /// Where it begins in its buffer.
+    pub(crate) fn offset(self) -> usize {
+        (self.start & !Self::ASIDE) as usize
+    }
+
     /// Whether nothing is in it.
     pub(crate) fn is_empty(self) -> bool {
         self.start == self.end

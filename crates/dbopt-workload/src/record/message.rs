@@ -11,7 +11,7 @@ use memchr::memmem;
 use super::event::{Parsed, Query, Span, Step, What};
 use super::parameters;
 use super::plan;
-use super::severity::Severity;
+use super::severity::{Severity, foreign_duration};
 use crate::{hash, sql};
 
 /// Reads the message of a record that starts with `severity`. `span` is the message's place in `parsed`.
@@ -61,6 +61,17 @@ pub(crate) fn query(parsed: &Parsed, span: Span) -> Query {
 }
 
 fn log(parsed: &mut Parsed, span: Span) -> What {
+    let what = english(parsed, span);
+    if matches!(what, What::Other)
+        && parsed.foreign.is_none()
+        && let Some(language) = foreign_duration(parsed.slice(span))
+    {
+        parsed.foreign = Some((language, span.offset()));
+    }
+    what
+}
+
+fn english(parsed: &mut Parsed, span: Span) -> What {
     let message = parsed.slice(span);
     match message.first() {
         Some(b'd') => {

@@ -25,15 +25,15 @@ use self::event::{Context, Parsed, Span};
 use crate::hash;
 
 /// Why a record is left out: it holds NUL bytes, which no server writes.
-pub(crate) const NUL: &str = "holds NUL bytes";
+pub(crate) const NUL: &str = "with NUL bytes";
 /// Why a line is left out: it has a severity but another prefix.
-pub(crate) const MISFIT: &str = "has another prefix";
+pub(crate) const MISFIT: &str = "with another prefix";
 /// Why a line is left out: its severity is written in another language.
-pub(crate) const FOREIGN: &str = "is not in English";
+pub(crate) const FOREIGN: &str = "not in English";
 /// Why a line is left out: it belongs to no record.
-pub(crate) const ORPHAN: &str = "belongs to no record";
+pub(crate) const ORPHAN: &str = "outside any record";
 /// Why a record is left out: it is not complete or not well-formed.
-pub(crate) const BROKEN: &str = "is broken";
+pub(crate) const BROKEN: &str = "broken";
 
 /// Finds the index of a session's names among those of the block.
 #[derive(Debug, Default)]

@@ -118,6 +118,23 @@ pub(crate) fn foreign_language(line: &[u8]) -> Option<&'static str> {
         .map(|(language, _)| *language)
 }
 
+/// What stands for `duration: ` in the message of a `LOG` record, which keeps its name in many languages.
+const DURATION: [(&str, &str); 8] = [
+    ("German", "Dauer: "),
+    ("French", "durée : "),
+    ("Spanish", "duración: "),
+    ("Portuguese", "duração: "),
+    ("Italian", "durata: "),
+    ("Russian", "продолжительность: "),
+    ("Polish", "czas trwania: "),
+    ("Swedish", "varaktighet: "),
+];
+
+/// The language of a message that tells a duration in another language.
+pub(crate) fn foreign_duration(message: &[u8]) -> Option<&'static str> {
+    DURATION.iter().find(|(_, word)| message.starts_with(word.as_bytes())).map(|(language, _)| *language)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,5 +154,7 @@ mod tests {
         assert_eq!(foreign_language("2024 FEHLER:  Relation fehlt".as_bytes()), Some("German"));
         assert_eq!(foreign_language("2024 LOG:  durée : 1 ms".as_bytes()), Some("French"));
         assert_eq!(foreign_language(b"2024 ERROR:  x"), None);
+        assert_eq!(foreign_duration("duración: 1.000 ms".as_bytes()), Some("Spanish"));
+        assert_eq!(foreign_duration(b"duration: 1.000 ms"), None);
     }
 }

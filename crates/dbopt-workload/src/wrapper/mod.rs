@@ -25,7 +25,7 @@ pub(crate) use trace::{Layers, Trace};
 pub(crate) use unwrap::{Unwrapper, unwrap_sample};
 
 /// Why a line is left out: another program wrote it.
-pub(crate) const OTHER_PROGRAM: &str = "is of another program";
+pub(crate) const OTHER_PROGRAM: &str = "of another program";
 
 /// What wraps each line of an input.
 #[derive(Clone, Debug, PartialEq, Eq)]
