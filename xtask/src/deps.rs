@@ -15,6 +15,7 @@ const FLOORS: &[(&str, i8)] = &[
     ("dbopt-policy", 1),
     ("dbopt-plan", 1),
     ("dbopt-catalog", 1),
+    ("dbopt-migrate", 1),
     ("dbopt-audit", 1),
     ("dbopt-report", 1),
     ("dbopt-workload", 2),
