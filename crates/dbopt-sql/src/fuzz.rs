@@ -1,6 +1,6 @@
 //! Body of the fuzz target for what the crate does with tokens.
 
-use crate::{TokenKind, bind_parameters, fingerprint, fingerprint_and_normalize, lex, normalize, split};
+use crate::{Token, TokenKind, bind_parameters, fingerprint, fingerprint_and_normalize, lex, normalize, split};
 
 /// Body of the fuzz target: tokens and statements are in order and inside the text; a statement and its normal form have
 /// one fingerprint; and a parameter's value is one token, whatever it holds.
@@ -31,10 +31,12 @@ pub fn fuzz_tokens(bytes: &[u8]) {
 
     assert_eq!(bind_parameters(sql, &[]), sql);
     let bound = bind_parameters(sql, &[Some("it's $1; \\' \" -- $$ /*".to_owned()), None]);
-    let expected = lex(bytes).map(|token| match &sql[token.start..token.end] {
-        "$1" => TokenKind::String,
-        "$2" => TokenKind::Word,
-        _ => token.kind,
+    // The server reads `$01` as `$1`.
+    let number = |token: &Token| sql[token.start + 1..token.end].parse::<usize>();
+    let expected = lex(bytes).map(|token| match token.kind {
+        TokenKind::Param if number(&token) == Ok(1) => TokenKind::String,
+        TokenKind::Param if number(&token) == Ok(2) => TokenKind::Word,
+        kind => kind,
     });
     assert!(lex(bound.as_bytes()).map(|token| token.kind).eq(expected), "{bound}");
 }
@@ -47,7 +49,7 @@ mod tests {
         #[test]
         fn the_laws_hold_for_pieces_in_any_order(
             pieces in prop::collection::vec(prop::sample::select(vec![
-                "$1", "$2", "$3", "'a'", "'", "e'", "\\", "\"", "$$", "$a$", "--", "\n", "/*", "*/", " ", ";", "(", ")", ",", "-",
+                "$1", "$2", "$3", "$01", "'a'", "'", "e'", "\\", "\"", "$$", "$a$", "--", "\n", "/*", "*/", " ", ";", "(", ")", ",", "-",
                 "1", "1e", "0x", ".", "::", "@", "b", "in", "values", "copy t from stdin;", "begin", "atomic", "end", "é", "u&",
             ]), 0..16)
         ) {
