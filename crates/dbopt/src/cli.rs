@@ -44,6 +44,9 @@ pub(crate) enum Command {
     Explain(Explain),
     /// Write schema, sizes, indexes and column statistics of a database to a file, without rows
     Snapshot(Snapshot),
+    /// Install or look at dbopt's own schema in a database
+    #[command(subcommand)]
+    Migrate(Migrate),
     /// Print the JSON Schema of an output format
     Schema {
         /// Which format
@@ -81,6 +84,7 @@ pub(crate) enum SchemaOf {
     Advice,
     Explain,
     Logs,
+    Migrate,
     Snapshot,
 }
 
@@ -280,4 +284,28 @@ pub(crate) struct Snapshot {
     /// File with the key of the hashes; a random key that is thrown away when not given
     #[arg(long, value_name = "FILE", requires = "redact")]
     pub(crate) redact_key: Option<String>,
+}
+
+/// `dbopt migrate`
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum Migrate {
+    /// Say which migrations a database has
+    #[command(after_help = "Exit codes: 0 up to date, 1 not, 2 usage or a schema that cannot be used, 3 connection.")]
+    Status(MigrateArgs),
+    /// Apply the migrations that a database lacks, each in a transaction of its own
+    #[command(
+        after_help = "Exit codes: 0 up to date, 2 usage or a schema that cannot be migrated, 3 connection, 75 another \
+                            run is migrating, 130 interrupted."
+    )]
+    Up(MigrateArgs),
+}
+
+/// What both need.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct MigrateArgs {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
+    pub(crate) format: ReportFormat,
 }

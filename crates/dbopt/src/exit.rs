@@ -15,6 +15,8 @@ pub(crate) enum Exit {
     Partial,
     /// A fault of dbopt itself.
     Internal,
+    /// Another run holds the lock.
+    Locked,
     /// Interrupted; the best answer so far was printed.
     Interrupted,
 }
@@ -28,6 +30,7 @@ impl From<Exit> for std::process::ExitCode {
             Exit::Connection => 3,
             Exit::Partial => 6,
             Exit::Internal => 70,
+            Exit::Locked => 75,
             Exit::Interrupted => 130,
         })
     }

@@ -13,10 +13,27 @@ impl Connection {
     pub(crate) fn is_given(&self) -> bool {
         self.dbname.is_some() || self.host.is_some() || self.port.is_some() || self.username.is_some()
     }
+
+    /// The target as a command line names it, without a password.
+    pub(crate) fn to_paste(&self) -> String {
+        let Some(dbname) = &self.dbname else { return "DB".to_owned() };
+        let shown = dbopt_pg::redact(dbname);
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./=:@".contains(c);
+        if shown.chars().all(is_plain) { shown } else { format!("'{}'", shown.replace('\'', r"'\''")) }
+    }
 }
 
 /// Opens a read-only session.
 pub(crate) async fn open(context: &Context, connection: &Connection) -> Result<Session, Failure> {
+    open_as(context, connection, &SessionProfile::reading()).await
+}
+
+/// Opens a session with a profile.
+pub(crate) async fn open_as(
+    context: &Context,
+    connection: &Connection,
+    profile: &SessionProfile,
+) -> Result<Session, Failure> {
     let args = ConnectArgs {
         database: connection.dbname.as_deref(),
         host: connection.host.as_deref(),
@@ -44,7 +61,7 @@ pub(crate) async fn open(context: &Context, connection: &Connection) -> Result<S
         })
         .collect();
     context.stderr.findings(&notices);
-    or_interrupted(context, Session::connect(&settings, &SessionProfile::reading())).await?.map_err(failure)
+    or_interrupted(context, Session::connect(&settings, profile)).await?.map_err(failure)
 }
 
 /// The failure of a session.

@@ -38,6 +38,7 @@ pub(crate) fn schema(of: SchemaOf) -> Result<Exit, Failure> {
         SchemaOf::Advice => schemars::schema_for!(view::advise::AdviceView).to_value(),
         SchemaOf::Explain => schemars::schema_for!(view::explain::ExplainView).to_value(),
         SchemaOf::Logs => schemars::schema_for!(view::logs::LogsView).to_value(),
+        SchemaOf::Migrate => schemars::schema_for!(view::migrate::MigrateView).to_value(),
         SchemaOf::Snapshot => dbopt_catalog::snapshot::schema(),
     };
     output::json(None, &schema)?;

@@ -8,6 +8,7 @@ mod explain;
 mod generate;
 mod interrupt;
 mod logs;
+mod migrate;
 mod progress;
 mod read;
 mod snapshot;
@@ -35,6 +36,7 @@ pub(crate) fn run(cli: Cli, stderr: Stderr) -> Result<Exit, Failure> {
         Command::Logs(args) => logs::run(&context, &args),
         Command::Explain(args) => explain::run(&context, &args),
         Command::Snapshot(args) => snapshot::run(&context, &args),
+        Command::Migrate(args) => migrate::run(&context, &args),
         Command::Schema { of } => generate::schema(of),
         Command::Completions { shell } => generate::completions(shell),
         Command::Man { folder } => generate::man(&folder),

@@ -4,6 +4,7 @@ pub(crate) mod advise;
 mod coverage;
 pub(crate) mod explain;
 pub(crate) mod logs;
+pub(crate) mod migrate;
 
 /// A statement cut to a length that fits a line, on one line.
 fn one_line(sql: &str, most: usize) -> String {

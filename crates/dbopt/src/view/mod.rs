@@ -8,6 +8,7 @@ pub(crate) mod explain;
 pub(crate) mod finding;
 pub(crate) mod input;
 pub(crate) mod logs;
+pub(crate) mod migrate;
 pub(crate) mod redact;
 
 /// Version of the wire formats.

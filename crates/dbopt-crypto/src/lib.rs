@@ -1,0 +1,26 @@
+//! Keyed pseudonyms, and keys through a trait.
+//!
+//! A record that must not name a person still has to say that two entries are about the same one. A [`Pseudonym`] does
+//! that: it is an HMAC of the value under a key that is kept elsewhere, so nobody without the key can try out e-mail
+//! addresses against it. Where keys live is the business of a [`KeySource`]; a file that only its owner can read and an environment
+//! variable are here, and a key service can be added by whoever has one.
+//!
+//! ```
+//! use dbopt_crypto::{Key, KeyId, Pseudonymizer};
+//!
+//! let key = Key::parse(b"hex:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f")?;
+//! let pseudonymizer = Pseudonymizer::new(KeyId::new("audit-2026")?, &key);
+//! let pseudonym = pseudonymizer.pseudonym("example.user", b"42");
+//! assert!(pseudonymizer.verify(&pseudonym, "example.user", b"42"));
+//! assert!(!pseudonymizer.verify(&pseudonym, "example.order", b"42"));
+//! # Ok::<(), dbopt_crypto::KeyError>(())
+//! ```
+#![warn(missing_docs)]
+
+mod key;
+mod mac;
+mod source;
+
+pub use key::{Key, KeyError, KeyId};
+pub use mac::{ParsePseudonymError, Pseudonym, Pseudonymizer};
+pub use source::{EnvironmentSource, FileSource, KeySource, SourceError};

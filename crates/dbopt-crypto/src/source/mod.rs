@@ -1,0 +1,73 @@
+//! Where keys come from.
+
+mod environment;
+mod file;
+
+pub use environment::EnvironmentSource;
+pub use file::FileSource;
+
+use crate::key::{Key, KeyError};
+
+/// Where a key comes from: a file, the environment, or a key service of the embedding program's.
+pub trait KeySource {
+    /// Fetches the key.
+    ///
+    /// # Errors
+    /// When there is none, it may be read by others, or it is no key. The error never shows key material.
+    fn load(&self) -> Result<Key, SourceError>;
+}
+
+/// Why no key could be had. Names the place, never what is in it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// The environment variable is not set.
+    #[error("environment variable `{0}` is not set")]
+    Unset(String),
+    /// The file cannot be opened or read.
+    #[error("could not read key file `{path}`: {source}")]
+    Io {
+        /// The file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The path is a folder, a device or a pipe.
+    #[error("key file `{0}` is not a plain file")]
+    NotAFile(String),
+    /// Others than the owner may read or write the file.
+    #[error("key file `{path}` has permissions {mode:04o}, so that others than its owner can use it")]
+    Permissions {
+        /// The file.
+        path: String,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// The file belongs to somebody who is neither this user nor root.
+    #[error("key file `{0}` belongs to another user")]
+    Owner(String),
+    /// What is there is no key.
+    #[error("{error} (from {place})")]
+    Key {
+        /// Where it came from.
+        place: String,
+        /// What is wrong.
+        #[source]
+        error: KeyError,
+    },
+    /// A source of another program failed.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl SourceError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Permissions { path, .. } => Some(format!("run `chmod 600 {path}`")),
+            Self::Key { .. } => Some("make a key with `head -c 32 /dev/urandom | base64`".to_owned()),
+            _ => None,
+        }
+    }
+}
