@@ -65,8 +65,8 @@ const COMMANDS: &[&str] = &[
 /// what begins so may still be none.
 #[must_use]
 pub fn begins_command(text: &str) -> bool {
-    let words = lex(text.as_bytes()).map(|token| &text.as_bytes()[token.start..token.end]);
-    let first = words.skip_while(|word| *word == b"(").next();
+    let mut words = lex(text.as_bytes()).map(|token| &text.as_bytes()[token.start..token.end]);
+    let first = words.find(|word| *word != b"(");
     first.is_some_and(|first| {
         COMMANDS.binary_search_by(|command| command.as_bytes().cmp(&first.to_ascii_lowercase())).is_ok()
     })

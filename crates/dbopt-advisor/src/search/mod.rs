@@ -5,7 +5,7 @@
 //! and exchanging indexes. Two facts keep the questions few:
 //!
 //! - the plan of a query under a set C that used U ⊆ C is the plan under every C′ with U ⊆ C′ ⊆ C, since the planner
-//!   takes the cheapest ([`memo`]);
+//!   takes the cheapest (the `memo` module);
 //! - the cost under all candidates together is a floor: a query that has reached it is not asked about again.
 //!
 //! Whoever drives it calls [`Search::step`] for questions and [`Search::answer`] with their answers, so that the same
