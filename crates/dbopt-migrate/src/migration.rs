@@ -19,8 +19,10 @@ pub struct Migration {
 }
 
 /// All migrations, by rising number. A test compares this list with the folder.
-pub const MIGRATIONS: &[Migration] =
-    &[Migration { number: 1, name: "schema", sql: include_str!("../../../migrations/0001_schema.sql") }];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration { number: 1, name: "schema", sql: include_str!("../../../migrations/0001_schema.sql") },
+    Migration { number: 2, name: "audit", sql: include_str!("../../../migrations/0002_audit.sql") },
+];
 
 impl Migration {
     /// SHA-256 of the file, in lower-case hexadecimal, as `sha256sum` prints it.
