@@ -24,6 +24,7 @@ pub(crate) struct Args {
 /// Files that a target starts from: where they are, and how their names end.
 const SEEDS: &[(&str, &[(&str, &str)])] = &[
     ("analyze", &[("examples/shop", ".sql"), ("crates/dbopt-catalog/tests/common", ".sql")]),
+    ("audit", &[("fuzz/seeds/audit", "")]),
     ("connection", &[("fuzz/seeds/connection", "")]),
     ("ddl", &[("examples/shop", ".sql"), ("crates/dbopt-catalog/tests/common", ".sql")]),
     ("explain", &[("examples/shop", "plan.json"), ("examples/shop", "plan.txt"), ("crates/dbopt-plan/tests/data", "")]),

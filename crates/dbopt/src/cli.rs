@@ -47,6 +47,9 @@ pub(crate) enum Command {
     /// Install or look at dbopt's own schema in a database
     #[command(subcommand)]
     Migrate(Migrate),
+    /// Verify, anchor or export the audit record
+    #[command(subcommand)]
+    Audit(Audit),
     /// Print the JSON Schema of an output format
     Schema {
         /// Which format
@@ -82,6 +85,7 @@ impl Command {
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum SchemaOf {
     Advice,
+    Audit,
     Explain,
     Logs,
     Migrate,
@@ -308,4 +312,94 @@ pub(crate) struct MigrateArgs {
     /// Output format
     #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
     pub(crate) format: ReportFormat,
+}
+
+/// `dbopt audit`
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum Audit {
+    /// Find and place records that were changed, removed, moved or inserted
+    #[command(after_help = "Exit codes: 0 intact, 1 not, 2 usage or nothing to read, 3 connection, 130 interrupted.")]
+    Verify(AuditVerify),
+    /// Write the head of the record to a place outside, against which `verify --anchor` proves the rest
+    #[command(
+        after_help = "Exit codes: 0 done, 2 usage or nothing to anchor, 3 connection, 6 the anchor could not be left."
+    )]
+    Anchor(AuditAnchor),
+    /// Write records as JSON Lines, which `verify --file` reads
+    #[command(
+        after_help = "Exit codes: 0 done, 2 usage or nothing to read, 3 connection, 6 something is no record and was left out."
+    )]
+    Export(AuditExport),
+    /// Put a torn last line of a file aside, as a crash leaves it, and record that
+    #[command(after_help = "Exit codes: 0 done, 2 usage, or a file that cannot be repaired.")]
+    Repair {
+        /// The file
+        #[arg(long, value_name = "FILE")]
+        file: String,
+        /// Who repairs, as the record will say
+        #[arg(long, value_name = "NAME")]
+        actor: String,
+    },
+}
+
+/// Where the record is.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct AuditSource {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// A file of records instead of a database
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["dbname", "host", "port", "username"])]
+    pub(crate) file: Option<String>,
+}
+
+/// `dbopt audit verify`
+#[derive(Args, Clone, Debug)]
+pub(crate) struct AuditVerify {
+    #[command(flatten)]
+    pub(crate) source: AuditSource,
+    /// Check against the anchors in this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) anchor: Option<String>,
+    /// Number of the first record that must be there; for a part, as of an export
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) first: u64,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
+    pub(crate) format: ReportFormat,
+}
+
+/// `dbopt audit anchor`
+#[derive(Args, Clone, Debug)]
+#[command(group = clap::ArgGroup::new("place").required(true))]
+pub(crate) struct AuditAnchor {
+    #[command(flatten)]
+    pub(crate) source: AuditSource,
+    /// Append the anchor to this file
+    #[arg(long, value_name = "FILE", group = "place")]
+    pub(crate) to: Option<String>,
+    /// Give the anchor to this shell command on its standard input
+    #[arg(long, value_name = "COMMAND", group = "place")]
+    pub(crate) command: Option<String>,
+}
+
+/// `dbopt audit export`
+#[derive(Args, Clone, Debug)]
+pub(crate) struct AuditExport {
+    #[command(flatten)]
+    pub(crate) source: AuditSource,
+    /// First record
+    #[arg(long, value_name = "N")]
+    pub(crate) first: Option<u64>,
+    /// Last record
+    #[arg(long, value_name = "N")]
+    pub(crate) last: Option<u64>,
+    /// Records from this time on, such as 2026-11-01T00:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<jiff::Timestamp>,
+    /// Records up to this time
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<jiff::Timestamp>,
+    /// Write to a file instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<String>,
 }

@@ -36,6 +36,7 @@ pub(crate) fn man(folder: &str) -> Result<Exit, Failure> {
 pub(crate) fn schema(of: SchemaOf) -> Result<Exit, Failure> {
     let schema = match of {
         SchemaOf::Advice => schemars::schema_for!(view::advise::AdviceView).to_value(),
+        SchemaOf::Audit => schemars::schema_for!(view::audit::VerifyView).to_value(),
         SchemaOf::Explain => schemars::schema_for!(view::explain::ExplainView).to_value(),
         SchemaOf::Logs => schemars::schema_for!(view::logs::LogsView).to_value(),
         SchemaOf::Migrate => schemars::schema_for!(view::migrate::MigrateView).to_value(),

@@ -69,7 +69,6 @@ fn print(context: &Context, args: &MigrateArgs, view: &MigrateView) -> Result<()
 }
 
 /// Asks for dbopt's schema up to a migration, for commands that use its tables.
-#[expect(dead_code, reason = "the commands that need it come with the audit record and the runner")]
 pub(crate) async fn require(session: &Session, number: u32, connection: &Connection) -> Result<(), Failure> {
     dbopt_migrate::require(session, number).await.map_err(|error| failure(error, connection))
 }

@@ -1,6 +1,7 @@
 //! Results as documents to read.
 
 pub(crate) mod advise;
+pub(crate) mod audit;
 mod coverage;
 pub(crate) mod explain;
 pub(crate) mod logs;

@@ -1,0 +1,213 @@
+//! `dbopt audit`
+
+use std::{
+    fs::OpenOptions,
+    io::{self, BufWriter, Write},
+    os::unix::fs::OpenOptionsExt as _,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use dbopt_audit::{Anchor, Error, FileStore, PostgresStore, Range, Record, Store, Verifier, to_line};
+use dbopt_finding::Finding;
+use dbopt_pg::SessionProfile;
+
+use super::{Context, connect, migrate, read};
+use crate::{
+    cli::{Audit, AuditAnchor, AuditExport, AuditSource, AuditVerify, ReportFormat},
+    document,
+    exit::Exit,
+    failure::Failure,
+    output,
+    view::audit::VerifyView,
+};
+
+/// The migration that makes the table of records.
+const MIGRATION: u32 = 2;
+
+/// Runs a command on the audit record.
+pub(crate) fn run(context: &Context, command: &Audit) -> Result<Exit, Failure> {
+    match command {
+        Audit::Verify(args) => verify(context, args),
+        Audit::Anchor(args) => anchor(context, args),
+        Audit::Export(args) => export(context, args),
+        Audit::Repair { file, actor } => repair(file, actor),
+    }
+}
+
+fn verify(context: &Context, args: &AuditVerify) -> Result<Exit, Failure> {
+    let anchors = args.anchor.as_deref().map(anchors).transpose()?.unwrap_or_default();
+    let mut verifier = Verifier::new(args.first, &anchors);
+    pass(context, &args.source, Range::ALL, &mut |record| match record {
+        Some(record) => verifier.record(&record),
+        None => verifier.unreadable(),
+    })?;
+    let report = verifier.finish();
+    let view = VerifyView::new(&report);
+    match args.format {
+        ReportFormat::Json => output::json(None, &view)?,
+        ReportFormat::Table => output::text(&context.global, None, &document::audit::document(&view))?,
+        ReportFormat::Markdown => output::markdown(None, &document::audit::document(&view))?,
+    }
+    Ok(if report.fault_count == 0 { Exit::Done } else { Exit::Findings })
+}
+
+/// The anchors of a file, one a line.
+fn anchors(file: &str) -> Result<Vec<Anchor>, Failure> {
+    let bytes = read::bytes(file)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let anchors: Vec<Anchor> = (text.lines().enumerate())
+        .map(|(at, line)| {
+            Anchor::parse_line(line)
+                .ok_or_else(|| Failure::usage(format!("line {} of `{file}` is not an anchor", at + 1)))
+        })
+        .collect::<Result<_, _>>()?;
+    if anchors.is_empty() {
+        return Err(Failure::usage(format!("`{file}` holds no anchor")));
+    }
+    Ok(anchors)
+}
+
+fn anchor(context: &Context, args: &AuditAnchor) -> Result<Exit, Failure> {
+    let head = connect::block_on(async {
+        match open(context, &args.source).await? {
+            Opened::File(mut store) => store.head().await.map_err(failure),
+            Opened::Database(mut store) => connect::or_interrupted(context, store.head()).await?.map_err(failure),
+        }
+    })?;
+    let head = head.ok_or_else(|| Failure::usage("there is no record yet, so there is nothing to anchor"))?;
+    let line = format!("{}\n", Anchor::of(&head).to_line());
+    let left = match (&args.to, &args.command) {
+        (Some(file), _) => append(file, &line),
+        (None, Some(command)) => give(command, &line),
+        (None, None) => Ok(()),
+    };
+    left.map_err(|error| Failure::new(Exit::Partial, format!("the anchor could not be left: {error}")))?;
+    output::data(None, &line)?;
+    Ok(Exit::Done)
+}
+
+/// Appends durably.
+fn append(file: &str, line: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(file)?;
+    file.write_all(line.as_bytes())?;
+    file.sync_all()
+}
+
+/// Gives a line to a shell command, which must end well.
+fn give(command: &str, line: &str) -> io::Result<()> {
+    // Its output must not be mixed with the data on standard output.
+    let mut child = Command::new("sh").arg("-c").arg(command).stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
+    let written = child.stdin.take().map_or(Ok(()), |mut stdin| stdin.write_all(line.as_bytes()));
+    let status = child.wait()?;
+    if !status.success() {
+        return Err(io::Error::other(format!("the command ended with {status}")));
+    }
+    written
+}
+
+fn export(context: &Context, args: &AuditExport) -> Result<Exit, Failure> {
+    let name = args.output.as_deref().filter(|name| *name != "-");
+    let to: Box<dyn Write> = match name {
+        Some(name) => {
+            let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(name);
+            Box::new(file.map_err(|error| Failure::file("write", name, &error))?)
+        }
+        None => Box::new(io::stdout().lock()),
+    };
+    let mut to = BufWriter::new(to);
+    let range = Range {
+        first: args.first.unwrap_or(Range::ALL.first),
+        last: args.last.unwrap_or(Range::ALL.last),
+        since: args.since.map_or(Range::ALL.since, |time| time.as_microsecond()),
+        until: args.until.map_or(Range::ALL.until, |time| time.as_microsecond()),
+    };
+    let (mut unreadable, mut written) = (0_usize, Ok(()));
+    pass(context, &args.source, range, &mut |record| match record {
+        Some(record) if written.is_ok() => written = writeln!(to, "{}", to_line(&record)),
+        Some(_) => {}
+        None => unreadable += 1,
+    })?;
+    match written.and_then(|()| to.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        Err(error) => return Err(Failure::file("write", name.unwrap_or("<stdout>"), &error)),
+        Ok(()) => {}
+    }
+    if unreadable == 0 {
+        return Ok(Exit::Done);
+    }
+    let finding =
+        Finding::error("audit-unreadable", format!("{unreadable} of what was read is no record and was left out"));
+    context.stderr.findings(&[finding.help("Find out where by `dbopt audit verify`.")]);
+    Ok(Exit::Partial)
+}
+
+fn repair(file: &str, actor: &str) -> Result<Exit, Failure> {
+    // Opening for append creates; repairing what is not there would leave an empty file.
+    std::fs::metadata(file).map_err(|error| Failure::file("read", file, &error))?;
+    let text = match FileStore::new(file).repair(actor).map_err(failure)? {
+        None => format!("`{file}` has no torn line; nothing was done\n"),
+        Some(repair) => format!(
+            "put {} bytes into `{}` and recorded that as record {}\n",
+            repair.bytes,
+            repair.kept_in.display(),
+            repair.record.sequence
+        ),
+    };
+    output::data(None, &text)?;
+    Ok(Exit::Done)
+}
+
+/// A store that was opened.
+enum Opened {
+    File(FileStore),
+    Database(Box<PostgresStore>),
+}
+
+async fn open(context: &Context, source: &AuditSource) -> Result<Opened, Failure> {
+    if let Some(file) = &source.file {
+        return Ok(Opened::File(FileStore::new(file)));
+    }
+    // Reading a long record takes its time.
+    let profile = SessionProfile {
+        statement_timeout: Some(Duration::ZERO),
+        search_path: Some(Vec::new()),
+        ..SessionProfile::reading()
+    };
+    let session = connect::open_as(context, &source.connection, &profile).await?;
+    connect::or_interrupted(context, migrate::require(&session, MIGRATION, &source.connection)).await??;
+    Ok(Opened::Database(Box::new(PostgresStore::new(session))))
+}
+
+/// Passes the records of a source.
+fn pass(
+    context: &Context,
+    source: &AuditSource,
+    range: Range,
+    each: &mut dyn FnMut(Option<Record>),
+) -> Result<(), Failure> {
+    connect::block_on(async {
+        let result = match open(context, source).await? {
+            Opened::File(mut store) => store.read(range, each).await,
+            Opened::Database(mut store) => connect::or_interrupted(context, store.read(range, each)).await?,
+        };
+        result.map_err(failure)
+    })
+}
+
+/// The failure of a store.
+fn failure(error: Error) -> Failure {
+    if let Error::Io { action, path, source } = &error {
+        return Failure::file(action, path, source);
+    }
+    let exit = match &error {
+        Error::Session(dbopt_pg::Error::PermissionDenied { .. }) => Exit::Usage,
+        Error::Session(_) | Error::Statement(_) => Exit::Connection,
+        _ => Exit::Usage,
+    };
+    let failure = Failure::new(exit, error.to_string());
+    match error.hint() {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
