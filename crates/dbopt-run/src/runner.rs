@@ -1,0 +1,230 @@
+//! The runner: one action after another, each checked, journaled, watched and reported.
+
+use std::time::Duration;
+
+use dbopt_pg::{Session, Settings};
+use tokio::time::Instant;
+
+use crate::backoff::Backoff;
+use crate::error::Error;
+use crate::guard;
+use crate::hands::Hands;
+use crate::index;
+use crate::journal::{Entry, Journal};
+use crate::leftover::{self, Repair};
+use crate::lock;
+use crate::report::{Effect, Event, Outcome, Report};
+use crate::step::{Action, Step};
+use crate::stop::Stop;
+use crate::throttle::{Limits, Throttle};
+
+/// The migration that the runner's tables come with.
+pub const MIGRATION: u32 = 3;
+
+/// How a run behaves.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What ends it early.
+    pub stop: Stop,
+    /// What makes it wait.
+    pub limits: Limits,
+    /// A concurrent build is not begun while a transaction is older than this.
+    pub oldest_transaction: Duration,
+    /// A concurrent build that has waited for others this long is given up.
+    pub longest_wait: Duration,
+    /// How plain statements try for their locks.
+    pub backoff: Backoff,
+    /// How long to wait for the lock of the run, and for sessions of a dead run to end.
+    pub patience: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            stop: Stop::default(),
+            limits: Limits::default(),
+            oldest_transaction: Duration::from_secs(60),
+            longest_wait: Duration::from_secs(60),
+            backoff: Backoff::default(),
+            patience: Duration::from_secs(3),
+        }
+    }
+}
+
+/// A run. It ends with [`Runner::finish`]; when it is dropped before, the next run takes it for dead, and repairs.
+pub struct Runner {
+    work: Session,
+    control: Session,
+    work_pid: i32,
+    journal: Journal,
+    options: Options,
+    throttle: Throttle,
+}
+
+impl Runner {
+    /// Opens the sessions, takes the lock and begins the journal.
+    ///
+    /// # Errors
+    /// When there is no direct connection to a primary with dbopt's schema, or another run is working.
+    pub async fn start(settings: &Settings, command: &str, options: Options) -> Result<Self, Error> {
+        let work = guard::open(settings).await?;
+        let control = guard::open(settings).await?;
+        guard::refuse_pooler(&work, &control).await?;
+        dbopt_migrate::require(&control, MIGRATION).await?;
+        lock::take(&work, options.patience).await?;
+        let work_pid = guard::backend_pid(&work).await?;
+        let own = [work_pid, guard::backend_pid(&control).await?];
+        lock::refuse_orphans(&control, own, options.patience).await?;
+        let journal = Journal::begin(&control, command, work_pid).await?;
+        let throttle = Throttle::new(options.limits.clone());
+        Ok(Self { work, control, work_pid, journal, options, throttle })
+    }
+
+    /// The session that looks, for what a command wants to ask besides.
+    #[must_use]
+    pub fn session(&self) -> &Session {
+        &self.control
+    }
+
+    /// The number of the run in `dbopt.run`.
+    #[must_use]
+    pub fn run(&self) -> i64 {
+        self.journal.run()
+    }
+
+    /// Deals with what dead runs left: indexes here, other kinds by the command that wrote them.
+    ///
+    /// # Errors
+    /// When a session fails.
+    pub async fn repair(&mut self) -> Result<Vec<Repair>, Error> {
+        let entries: Vec<Entry> = self.journal.unfinished(&self.control).await?;
+        let mut repairs = Vec::new();
+        for entry in entries {
+            lock::recheck(&self.work).await?;
+            let mut ignore = |_: Event<'_>| {};
+            let mut hands = Hands {
+                work: &self.work,
+                control: &self.control,
+                work_pid: self.work_pid,
+                journal: &self.journal,
+                options: &self.options,
+                on_event: &mut ignore,
+            };
+            let fate = leftover::repair(&mut hands, &entry).await?;
+            repairs.push(Repair { entry, fate });
+        }
+        Ok(repairs)
+    }
+
+    /// Closes an entry of a dead run that the command itself has resumed.
+    ///
+    /// # Errors
+    /// When the session fails.
+    pub async fn close(&self, entry: &Entry) -> Result<(), Error> {
+        self.journal.close(&self.control, entry.id).await
+    }
+
+    /// Runs actions one after another. What befalls one object is in its report; an error ends the run.
+    ///
+    /// # Errors
+    /// When a session fails or the lock is lost.
+    pub async fn execute(
+        &mut self,
+        actions: &mut [Box<dyn Action>],
+        on_event: &mut dyn FnMut(Event<'_>),
+    ) -> Result<Vec<Report>, Error> {
+        let mut reports: Vec<Report> = Vec::new();
+        for action in actions {
+            let step = action.step().clone();
+            let table = match &step.table {
+                Some((schema, name)) => index::table(&self.control, schema, name).await?,
+                None => None,
+            };
+            let not_begun = match unmet(&step, &reports) {
+                Some(outcome) => Some(outcome),
+                None => self.wait(&step, on_event).await?,
+            };
+            let since = Instant::now();
+            let effect = match not_begun {
+                Some(outcome) => Effect::from(outcome),
+                None => {
+                    lock::recheck(&self.work).await?;
+                    on_event(Event::Begun(&step));
+                    let mut hands = Hands {
+                        work: &self.work,
+                        control: &self.control,
+                        work_pid: self.work_pid,
+                        journal: &self.journal,
+                        options: &self.options,
+                        on_event,
+                    };
+                    action.run(&mut hands).await?
+                }
+            };
+            let Effect { outcome, bytes_before, bytes_after, definition } = effect;
+            let report = Report { step, outcome, bytes_before, bytes_after, seconds: since.elapsed().as_secs_f64() };
+            self.journal.record(&self.control, &report, definition.as_deref(), table).await?;
+            on_event(Event::Ended(&report));
+            reports.push(report);
+        }
+        Ok(reports)
+    }
+
+    /// Ends the run.
+    ///
+    /// # Errors
+    /// When the session fails.
+    pub async fn finish(self, reports: &[Report]) -> Result<(), Error> {
+        let any = |test: fn(&Outcome) -> bool| reports.iter().any(|report| test(&report.outcome));
+        let outcome = if any(|outcome| matches!(outcome, Outcome::Failed(_))) {
+            "failed"
+        } else if any(|outcome| matches!(outcome, Outcome::Blocked(_))) {
+            "blocked"
+        } else if any(|outcome| matches!(outcome, Outcome::Deferred(_))) {
+            "deferred"
+        } else {
+            "done"
+        };
+        self.journal.trim(&self.control).await?;
+        self.journal.end(&self.control, outcome).await?;
+        self.work.close().await;
+        self.control.close().await;
+        Ok(())
+    }
+
+    /// Waits until nothing speaks against a step; why it is not begun, if so.
+    async fn wait(&mut self, step: &Step, on_event: &mut dyn FnMut(Event<'_>)) -> Result<Option<Outcome>, Error> {
+        let since = Instant::now();
+        loop {
+            if let Some(reason) = self.options.stop.reason(step.seconds) {
+                return Ok(Some(Outcome::Deferred(reason)));
+            }
+            let Some(reason) = self.throttle.reason(&self.control, step.table.as_ref()).await? else {
+                return Ok(None);
+            };
+            if since.elapsed() >= self.throttle.limits().patience {
+                return Ok(Some(Outcome::Blocked(reason)));
+            }
+            on_event(Event::Held(step, &reason));
+            tokio::time::sleep(self.throttle.limits().pause).await;
+        }
+    }
+}
+
+impl std::fmt::Debug for Runner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runner").field("run", &self.run()).finish_non_exhaustive()
+    }
+}
+
+/// Why a step cannot follow those before it.
+fn unmet(step: &Step, reports: &[Report]) -> Option<Outcome> {
+    let lacking = |at: &usize| reports.get(*at).filter(|report| !report.outcome.is_good());
+    let first = step.needs.iter().find_map(lacking)?;
+    let reason = format!("`{}` was not done before it", first.step.object);
+    // Whatever put the first off puts this off as well, and the exit code should say so once.
+    Some(match first.outcome {
+        Outcome::Deferred(_) => Outcome::Deferred(reason),
+        _ => Outcome::Blocked(reason),
+    })
+}

@@ -1,0 +1,188 @@
+//! Reasons to wait before the next step or batch.
+//!
+//! A change that outruns its replicas fills their disks or the primary's, so each step first looks at lag, at what
+//! slots retain, at the rate of WAL, at the table's autovacuum and at how the application feels
+//! (<https://www.postgresql.org/docs/current/monitoring-stats.html>).
+
+use std::time::Duration;
+
+use dbopt_pg::Session;
+use tokio::time::Instant;
+
+use crate::error::Error;
+
+/// What must hold before a step or batch. What is none is not looked at.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limits {
+    /// The most bytes of WAL that a replica has not replayed.
+    pub replica_bytes: Option<i64>,
+    /// The longest time that a replica is behind.
+    pub replica_time: Option<Duration>,
+    /// The most bytes of WAL that a replication slot keeps; a share of `max_slot_wal_keep_size` below is kept besides.
+    pub slot_bytes: Option<i64>,
+    /// The most bytes of WAL a second.
+    pub wal_rate: Option<f64>,
+    /// Whether to wait while autovacuum works on the table.
+    pub autovacuum: bool,
+    /// A query of the application and how long it may take.
+    pub probe: Option<Probe>,
+    /// How long to wait before a step is blocked.
+    pub patience: Duration,
+    /// How long to wait between two looks.
+    pub pause: Duration,
+}
+
+/// A query that stands for the application.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Probe {
+    /// The query, by qualified names.
+    pub sql: String,
+    /// How long it may take.
+    pub longest: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            replica_bytes: Some(256 << 20),
+            replica_time: Some(Duration::from_secs(30)),
+            slot_bytes: Some(8 << 30),
+            wal_rate: None,
+            autovacuum: true,
+            probe: None,
+            patience: Duration::from_secs(300),
+            pause: Duration::from_secs(1),
+        }
+    }
+}
+
+/// A slot is never let past this share of `max_slot_wal_keep_size`, beyond which the server breaks it.
+const SLOT_SHARE: f64 = 0.8;
+
+/// `replay_lag` is null on an idle server, and the lag in bytes is then nothing.
+const REPLICAS: &str = "
+    SELECT coalesce(nullif(r.application_name, ''), 'process ' || r.pid) AS name,
+           pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), r.replay_lsn)::bigint AS bytes,
+           pg_catalog.date_part('epoch', r.replay_lag) AS seconds
+    FROM pg_catalog.pg_stat_replication r WHERE r.replay_lsn IS NOT NULL";
+
+const SLOTS: &str = "
+    SELECT s.slot_name::text AS name,
+           pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), s.restart_lsn)::bigint AS bytes,
+           (SELECT nullif(g.setting::bigint, -1) * 1048576 FROM pg_catalog.pg_settings g
+            WHERE g.name = 'max_slot_wal_keep_size') AS most
+    FROM pg_catalog.pg_replication_slots s WHERE s.restart_lsn IS NOT NULL";
+
+const AUTOVACUUM: &str = "
+    SELECT v.pid FROM pg_catalog.pg_stat_progress_vacuum v
+    JOIN pg_catalog.pg_stat_activity a ON a.pid = v.pid
+    JOIN pg_catalog.pg_class c ON c.oid = v.relid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE v.datname = pg_catalog.current_database() AND n.nspname = $1 AND c.relname = $2
+        AND a.backend_type = 'autovacuum worker'";
+
+/// Looks at the limits; keeps the last position in the WAL, to know its rate.
+#[derive(Debug)]
+pub(crate) struct Throttle {
+    limits: Limits,
+    wal: Option<(Instant, i64)>,
+}
+
+impl Throttle {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self { limits, wal: None }
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The first reason to wait, if there is one.
+    pub(crate) async fn reason(
+        &mut self,
+        session: &Session,
+        table: Option<&(String, String)>,
+    ) -> Result<Option<String>, Error> {
+        if let Some(reason) = self.replicas(session).await? {
+            return Ok(Some(reason));
+        }
+        if let Some(reason) = self.slots(session).await? {
+            return Ok(Some(reason));
+        }
+        if let Some(reason) = self.wal(session).await? {
+            return Ok(Some(reason));
+        }
+        if let (true, Some((schema, name))) = (self.limits.autovacuum, table) {
+            let rows = session.query(AUTOVACUUM, &[schema, name]).await?;
+            if let Some(row) = rows.first() {
+                return Ok(Some(format!("autovacuum works on the table (process {})", row.get::<_, i32>(0))));
+            }
+        }
+        self.probe(session).await
+    }
+
+    async fn replicas(&self, session: &Session) -> Result<Option<String>, Error> {
+        if self.limits.replica_bytes.is_none() && self.limits.replica_time.is_none() {
+            return Ok(None);
+        }
+        for row in session.query(REPLICAS, &[]).await? {
+            let (name, bytes): (String, i64) = (row.get("name"), row.get("bytes"));
+            if let Some(most) = self.limits.replica_bytes.filter(|most| bytes > *most) {
+                return Ok(Some(format!("replica `{name}` is {bytes} bytes behind, more than {most}")));
+            }
+            let seconds: Option<f64> = row.get("seconds");
+            let most = self.limits.replica_time.map(|most| most.as_secs_f64());
+            if let (Some(seconds), Some(most)) = (seconds, most)
+                && bytes > 0
+                && seconds > most
+            {
+                return Ok(Some(format!("replica `{name}` is {seconds:.1} s behind, more than {most:.1} s")));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn slots(&self, session: &Session) -> Result<Option<String>, Error> {
+        let Some(limit) = self.limits.slot_bytes else { return Ok(None) };
+        for row in session.query(SLOTS, &[]).await? {
+            let (name, bytes): (String, i64) = (row.get("name"), row.get("bytes"));
+            let keep = row.get::<_, Option<i64>>("most").map(|most| (most as f64 * SLOT_SHARE) as i64);
+            let most = keep.map_or(limit, |keep| keep.min(limit));
+            if bytes > most {
+                return Ok(Some(format!("replication slot `{name}` keeps {bytes} bytes of WAL, more than {most}")));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn wal(&mut self, session: &Session) -> Result<Option<String>, Error> {
+        let Some(most) = self.limits.wal_rate else { return Ok(None) };
+        let sql = "SELECT pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), '0/0')::bigint";
+        let position = |rows: Vec<tokio_postgres::Row>| rows.first().map_or(0, |row| row.get(0));
+        let (since, before) = match self.wal {
+            Some(last) => last,
+            None => {
+                let first = (Instant::now(), position(session.query(sql, &[]).await?));
+                tokio::time::sleep(self.limits.pause.min(Duration::from_secs(1))).await;
+                first
+            }
+        };
+        let (now, after) = (Instant::now(), position(session.query(sql, &[]).await?));
+        self.wal = Some((now, after));
+        let rate = (after - before) as f64 / (now - since).as_secs_f64().max(0.001);
+        Ok((rate > most).then(|| format!("{rate:.0} bytes of WAL are written a second, more than {most:.0}")))
+    }
+
+    async fn probe(&self, session: &Session) -> Result<Option<String>, Error> {
+        let Some(probe) = &self.limits.probe else { return Ok(None) };
+        let since = Instant::now();
+        session.query(&probe.sql, &[]).await?;
+        let took = since.elapsed();
+        Ok((took > probe.longest).then(|| {
+            format!(
+                "the probe query took {:.0} ms, more than {:.0} ms",
+                took.as_secs_f64() * 1e3,
+                probe.longest.as_secs_f64() * 1e3
+            )
+        }))
+    }
+}
