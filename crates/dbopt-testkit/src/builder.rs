@@ -11,6 +11,8 @@ pub struct Builder {
     pub(crate) files: Vec<(String, Vec<u8>)>,
     pub(crate) loopback: bool,
     pub(crate) standby: bool,
+    /// How to connect to the server to copy and follow.
+    pub(crate) primary: Option<String>,
 }
 
 impl Builder {
@@ -51,6 +53,15 @@ impl Builder {
         self
     }
 
+    /// Starts as a streaming replica of another cluster, which has to let `postgres` replicate: a line such as
+    /// `local replication postgres trust` by [`Builder::hba`]. Settings of the other cluster hold unless set here.
+    #[must_use]
+    pub fn replica_of(mut self, primary: &Cluster) -> Self {
+        self.standby = true;
+        self.primary = Some(format!("host={} port={} user=postgres", primary.socket_dir().display(), primary.port()));
+        self
+    }
+
     /// Makes and starts the cluster, and waits until it answers.
     ///
     /// # Errors
@@ -75,8 +86,14 @@ impl Builder {
             ("log_timezone", "UTC"),
             ("lc_messages", "C"),
         ];
+        let primary = self.primary.iter().map(|primary| ("primary_conninfo", primary.as_str()));
         let given = self.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        fixed.into_iter().chain(given).map(|(name, value)| format!("{name} = {}\n", quote(value))).collect()
+        fixed
+            .into_iter()
+            .chain(primary)
+            .chain(given)
+            .map(|(name, value)| format!("{name} = {}\n", quote(value)))
+            .collect()
     }
 
     /// The whole of `pg_hba.conf`.

@@ -206,16 +206,21 @@ impl Cluster {
         })
     }
 
-    /// Runs `initdb` and writes the configuration.
+    /// Runs `initdb`, or copies the primary, and writes the configuration.
     fn initialise(&self, builder: &Builder) -> Result<(), Error> {
         let data = self.data_dir();
-        let mut initdb = self.command("initdb");
-        initdb.arg("-D").arg(&data).args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]);
-        let output = initdb.stdin(Stdio::null()).output().map_err(Error::io("run initdb"))?;
+        let name = if builder.primary.is_some() { "pg_basebackup" } else { "initdb" };
+        let mut program = self.command(name);
+        program.arg("-D").arg(&data).arg("--no-sync");
+        match &builder.primary {
+            Some(primary) => program.arg("-d").arg(primary).args(["-X", "stream", "-c", "fast"]),
+            None => program.args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C"]),
+        };
+        let output = program.stdin(Stdio::null()).output().map_err(Error::io(format!("run {name}")))?;
         if !output.status.success() {
             let said = [output.stdout, output.stderr].concat();
             let output = String::from_utf8_lossy(&said).into_owned();
-            return Err(Error::Failed { program: "initdb".to_owned(), output });
+            return Err(Error::Failed { program: name.to_owned(), output });
         }
         let path = data.join("postgresql.conf");
         let mut configuration = fs::read_to_string(&path).map_err(Error::io("read postgresql.conf"))?;

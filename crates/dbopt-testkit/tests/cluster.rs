@@ -89,3 +89,16 @@ fn a_killed_process_leaves_nothing_behind() {
     let command_line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     assert!(command_line.is_empty(), "the server {pid} still runs");
 }
+
+#[test]
+fn a_replica_follows_its_primary() {
+    let primary = Cluster::builder().hba("local replication postgres trust").start().expect("a primary");
+    let replica = Cluster::builder().replica_of(&primary).start().expect("a replica");
+    primary.execute("postgres", "CREATE TABLE t (a int)");
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while replica.value("postgres", "SELECT to_regclass('t') IS NOT NULL") != "t" {
+        assert!(std::time::Instant::now() < deadline, "the table never came");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert_eq!(replica.value("postgres", "SELECT pg_is_in_recovery()"), "t");
+}

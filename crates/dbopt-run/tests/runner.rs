@@ -1,0 +1,121 @@
+//! Runs: who may run, what they write down, when they stop.
+
+mod support;
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use dbopt_run::{Action, CreateIndex, Error, Options, Outcome, created, predict_seconds};
+use dbopt_testkit::Cluster;
+use support::{create, database, indexes, options, reason, run_with, settings, start};
+
+#[tokio::test]
+async fn an_index_is_built_once_and_written_down() {
+    let database = database(Cluster::shared()).await;
+    let report = run_with(&database, options()).await;
+    assert_eq!(report.outcome, Outcome::Done);
+    assert_eq!(
+        report.bytes_after.map(|bytes| bytes.to_string()).as_deref(),
+        Some(&*database.value("SELECT pg_relation_size('t_a_idx')"))
+    );
+    let again = run_with(&database, options()).await;
+    assert_eq!(again.outcome, Outcome::Skipped("it is there already".to_owned()));
+    assert_eq!(indexes(&database), "t_a_idx true");
+    assert_eq!(
+        database.value("SELECT string_agg(command || ' ' || outcome, ', ' ORDER BY id) FROM dbopt.run"),
+        "test done, test done"
+    );
+    assert_eq!(database.value("SELECT string_agg(outcome, ', ' ORDER BY id) FROM dbopt.history"), "done, skipped");
+    assert_eq!(database.value("SELECT count(*) FROM dbopt.journal WHERE closed_at IS NULL"), "0");
+    let session = start(&database, options()).await.expect("a run");
+    let known = created(session.session(), "public", "t_a_idx").await.expect("it answers").expect("it was created");
+    assert_eq!(known.definition, "CREATE INDEX t_a_idx ON public.t USING btree (a)");
+    let predicted = predict_seconds(session.session(), "create-index", 1 << 30).await.expect("it answers");
+    assert!(predicted.is_some_and(|predicted| predicted.samples == 1 && predicted.seconds > 0.0));
+}
+
+#[tokio::test]
+async fn a_standby_and_a_database_without_the_schema_are_refused() {
+    let bare = Cluster::shared().database();
+    let error = start(&bare, options()).await.expect_err("there is no schema");
+    assert!(matches!(error, Error::Schema(_)), "{error}");
+    assert_eq!(error.hint("shop").as_deref(), Some("run `dbopt migrate up -d shop`"));
+    let standby = Cluster::builder().standby().start().expect("a standby");
+    let settings = settings(&standby.conn_string("postgres"));
+    let error = dbopt_run::Runner::start(&settings, "test", Options::default()).await.expect_err("it is a standby");
+    assert!(matches!(error, Error::Standby), "{error}");
+}
+
+#[tokio::test]
+async fn a_second_run_is_turned_away_and_the_first_goes_on() {
+    let database = database(Cluster::shared()).await;
+    let mut first = start(&database, options()).await.expect("a run");
+    let impatient = Options { patience: Duration::from_millis(200), ..options() };
+    let error = start(&database, impatient).await.expect_err("there is a run");
+    assert!(matches!(&error, Error::Busy { holder: Some(holder) } if holder.contains("postgres")), "{error}");
+    let reports = first.execute(&mut create(), &mut |_| {}).await.expect("it goes on");
+    assert_eq!(reports[0].outcome, Outcome::Done);
+    // In another database there is another lock.
+    let other = support::database(Cluster::shared()).await;
+    start(&other, options()).await.expect("a run in another database");
+}
+
+#[tokio::test]
+async fn a_run_without_its_lock_does_nothing_more() {
+    let database = database(Cluster::shared()).await;
+    let mut runner = start(&database, options()).await.expect("a run");
+    let pid = database.value("SELECT backend_pid FROM dbopt.run");
+    database.execute(&format!("SELECT pg_terminate_backend({pid})"));
+    let error = runner.execute(&mut create(), &mut |_| {}).await.expect_err("the session is gone");
+    assert!(matches!(error, Error::LockLost), "{error}");
+    assert_eq!(indexes(&database), "");
+}
+
+#[tokio::test]
+async fn a_working_session_of_a_dead_run_is_waited_for_and_named() {
+    let database = database(Cluster::shared()).await;
+    let orphan = support::client(&database).await;
+    orphan.batch_execute("SET application_name = 'dbopt-run'; BEGIN; SELECT").await.expect("it begins");
+    let impatient = Options { patience: Duration::from_millis(200), ..options() };
+    let error = start(&database, impatient).await.expect_err("there is an orphan");
+    assert!(matches!(error, Error::Orphan { .. }), "{error}");
+    orphan.batch_execute("COMMIT").await.expect("it ends");
+    start(&database, options()).await.expect("a run");
+}
+
+#[tokio::test]
+async fn what_is_left_when_a_stop_is_asked_for_is_deferred() {
+    let database = database(Cluster::shared()).await;
+    let options = options();
+    let flag = options.stop.flag.clone();
+    let mut runner = start(&database, options).await.expect("a run");
+    let mut actions = create();
+    let second = "CREATE INDEX CONCURRENTLY t_b_idx ON public.t USING btree (b);";
+    actions.push(Box::new(CreateIndex::new(("public", "t"), "t_b_idx", second)));
+    let reports = runner
+        .execute(&mut actions, &mut |event| {
+            if matches!(event, dbopt_run::Event::Begun(_)) {
+                flag.store(true, Ordering::Relaxed);
+            }
+        })
+        .await
+        .expect("it runs");
+    assert_eq!(reports[0].outcome, Outcome::Done, "what was begun is finished");
+    assert_eq!(reports[1].outcome, Outcome::Deferred("a stop was asked for".to_owned()));
+    runner.finish(&reports).await.expect("it ends");
+    assert_eq!(database.value("SELECT outcome FROM dbopt.run"), "deferred");
+}
+
+#[tokio::test]
+async fn a_step_is_not_begun_without_those_it_needs() {
+    let database = database(Cluster::shared()).await;
+    let mut runner = start(&database, options()).await.expect("a run");
+    let bad = "CREATE INDEX CONCURRENTLY t_c_idx ON public.t USING btree (nothing);";
+    let mut actions: Vec<Box<dyn Action>> = vec![Box::new(CreateIndex::new(("public", "t"), "t_c_idx", bad))];
+    actions.append(&mut create());
+    actions[1].step_mut().needs = vec![0];
+    let reports = runner.execute(&mut actions, &mut |_| {}).await.expect("it runs");
+    assert!(matches!(&reports[0].outcome, Outcome::Failed(reason) if reason.contains("nothing")), "{reports:?}");
+    assert_eq!(reason(&reports[1].outcome), "`t_c_idx` was not done before it");
+    assert_eq!(indexes(&database), "");
+}
