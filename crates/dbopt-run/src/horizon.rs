@@ -11,6 +11,7 @@ use dbopt_pg::Session;
 
 use crate::error::Error;
 
+/// Locks of a prepared transaction have no process; the lock on its own number ties them to it.
 const OLD: &str = "
     SELECT pg_catalog.concat_ws(', ', 'process ' || a.pid, 'user ' || a.usename, nullif(a.application_name, ''), a.state,
                pg_catalog.round(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - a.xact_start)) || ' s old')
@@ -23,8 +24,9 @@ const OLD: &str = "
     FROM pg_catalog.pg_prepared_xacts p
     WHERE p.database = pg_catalog.current_database()
         AND p.prepared < pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => $1)
-        AND EXISTS (SELECT FROM pg_catalog.pg_locks l
-                    WHERE l.virtualtransaction = '-1/' || p.transaction AND l.relation = $2)
+        AND EXISTS (SELECT FROM pg_catalog.pg_locks x
+                    JOIN pg_catalog.pg_locks l ON l.virtualtransaction = x.virtualtransaction AND l.pid IS NULL
+                    WHERE x.transactionid = p.transaction AND x.pid IS NULL AND l.relation = $2)
     LIMIT 1";
 
 /// The first transaction of this database that is older than a limit, or a prepared one that holds the table.

@@ -29,10 +29,11 @@ const TICK: Duration = Duration::from_millis(100);
 const LOOK: &str = "
     SELECT coalesce(a.wait_event_type = 'Lock', false) AS waits, p.phase, p.index_relid,
            coalesce(p.blocks_done, 0) AS blocks_done, coalesce(p.blocks_total, 0) AS blocks_total,
+           CASE WHEN 0 = ANY (pg_catalog.pg_blocking_pids(a.pid)) THEN 'a prepared transaction' ELSE
            (SELECT pg_catalog.string_agg(pg_catalog.concat_ws(', ', 'process ' || b.pid, 'user ' || b.usename,
                        nullif(b.application_name, ''), b.state), '; ')
             FROM pg_catalog.pg_stat_activity b
-            WHERE a.wait_event_type = 'Lock' AND b.pid = ANY (pg_catalog.pg_blocking_pids(a.pid))) AS waits_for
+            WHERE a.wait_event_type = 'Lock' AND b.pid = ANY (pg_catalog.pg_blocking_pids(a.pid))) END AS waits_for
     FROM pg_catalog.pg_stat_activity a
     LEFT JOIN pg_catalog.pg_stat_progress_create_index p ON p.pid = a.pid
     WHERE a.pid = $1";
