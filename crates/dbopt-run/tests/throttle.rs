@@ -24,6 +24,8 @@ async fn a_delayed_replica_holds_a_run_until_it_has_caught_up() {
         "EXISTS (SELECT FROM pg_stat_replication WHERE state = 'streaming' AND replay_lsn IS NOT NULL)",
     )
     .await;
+    // A replica is delayed at commits: it stops at the first, and the rest piles up behind.
+    database.execute("INSERT INTO other VALUES (0)");
     database.execute("INSERT INTO other SELECT generate_series(1, 20000)");
     let options = Options { limits: Limits { replica_bytes: Some(100_000), ..limits() }, ..options() };
     let report = run_with(&database, options.clone()).await;
@@ -53,7 +55,7 @@ async fn a_delayed_replica_holds_a_run_until_it_has_caught_up() {
 
 #[tokio::test]
 async fn slots_wal_and_a_slow_probe_hold_a_run() {
-    let database = database(&*Cluster::shared()).await;
+    let database = database(Cluster::shared()).await;
     database.execute("SELECT pg_create_physical_replication_slot('left_behind', true)");
     database.execute("INSERT INTO other SELECT generate_series(1, 20000)");
     let limited = |limits| Options { limits, ..options() };
