@@ -44,6 +44,11 @@ pub(crate) enum Command {
     Explain(Explain),
     /// Write schema, sizes, indexes and column statistics of a database to a file, without rows
     Snapshot(Snapshot),
+    /// Say what this machine and a database can and cannot do for dbopt, and what to install or grant
+    #[command(
+        after_help = "Exit codes: 0 all that is asked for can work, 1 something is missing, 2 usage, 3 connection."
+    )]
+    Doctor(Doctor),
     /// Install or look at dbopt's own schema in a database
     #[command(subcommand)]
     Migrate(Migrate),
@@ -86,6 +91,7 @@ impl Command {
 pub(crate) enum SchemaOf {
     Advice,
     Audit,
+    Doctor,
     Explain,
     Logs,
     Migrate,
@@ -288,6 +294,56 @@ pub(crate) struct Snapshot {
     /// File with the key of the hashes; a random key that is thrown away when not given
     #[arg(long, value_name = "FILE", requires = "redact")]
     pub(crate) redact_key: Option<String>,
+}
+
+/// `dbopt doctor`
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Doctor {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// Only what matters to these commands
+    #[arg(long = "for", value_enum, value_name = "COMMAND", value_delimiter = ',')]
+    pub(crate) commands: Vec<DoctorFor>,
+    /// Exit 1 from this verdict on
+    #[arg(long, value_enum, default_value_t = DoctorFailOn::Missing)]
+    pub(crate) fail_on: DoctorFailOn,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
+    pub(crate) format: ReportFormat,
+}
+
+/// A command whose needs are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DoctorFor {
+    Advise,
+    Audit,
+    Logs,
+    Migrate,
+    Snapshot,
+}
+
+impl DoctorFor {
+    /// The command's name.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Advise => "advise",
+            Self::Audit => "audit",
+            Self::Logs => "logs",
+            Self::Migrate => "migrate",
+            Self::Snapshot => "snapshot",
+        }
+    }
+}
+
+/// What makes `dbopt doctor` exit with 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DoctorFailOn {
+    /// Something without which a command cannot work
+    Missing,
+    /// Something that could be better
+    Limited,
+    /// Nothing
+    Never,
 }
 
 /// `dbopt migrate`

@@ -37,6 +37,7 @@ pub(crate) fn schema(of: SchemaOf) -> Result<Exit, Failure> {
     let schema = match of {
         SchemaOf::Advice => schemars::schema_for!(view::advise::AdviceView).to_value(),
         SchemaOf::Audit => schemars::schema_for!(view::audit::VerifyView).to_value(),
+        SchemaOf::Doctor => schemars::schema_for!(view::doctor::DoctorView).to_value(),
         SchemaOf::Explain => schemars::schema_for!(view::explain::ExplainView).to_value(),
         SchemaOf::Logs => schemars::schema_for!(view::logs::LogsView).to_value(),
         SchemaOf::Migrate => schemars::schema_for!(view::migrate::MigrateView).to_value(),

@@ -5,6 +5,7 @@ mod audit;
 pub(crate) mod budget;
 mod catalogue;
 mod connect;
+mod doctor;
 mod explain;
 mod generate;
 mod interrupt;
@@ -37,6 +38,7 @@ pub(crate) fn run(cli: Cli, stderr: Stderr) -> Result<Exit, Failure> {
         Command::Logs(args) => logs::run(&context, &args),
         Command::Explain(args) => explain::run(&context, &args),
         Command::Snapshot(args) => snapshot::run(&context, &args),
+        Command::Doctor(args) => doctor::run(&context, &args),
         Command::Migrate(args) => migrate::run(&context, &args),
         Command::Audit(args) => audit::run(&context, &args),
         Command::Schema { of } => generate::schema(of),

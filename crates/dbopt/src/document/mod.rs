@@ -3,6 +3,7 @@
 pub(crate) mod advise;
 pub(crate) mod audit;
 mod coverage;
+pub(crate) mod doctor;
 pub(crate) mod explain;
 pub(crate) mod logs;
 pub(crate) mod migrate;

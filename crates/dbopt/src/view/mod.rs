@@ -5,6 +5,7 @@
 
 pub(crate) mod advise;
 pub(crate) mod audit;
+pub(crate) mod doctor;
 pub(crate) mod explain;
 pub(crate) mod finding;
 pub(crate) mod input;

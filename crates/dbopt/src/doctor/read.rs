@@ -1,0 +1,85 @@
+//! Reads [`Facts`] from a session, by plain SELECTs.
+
+use std::path::Path;
+
+use dbopt_pg::{Error, Session};
+use tokio_postgres::Row;
+
+use super::{
+    facts::{Facts, Replica, Slot, TableFacts},
+    logging,
+};
+
+/// What a database lets its user see.
+///
+/// # Errors
+/// When the connection is lost, or the server refuses what it shows to everybody.
+pub(crate) async fn read(session: &Session) -> Result<Facts, Error> {
+    let mut facts = Facts {
+        version: session.server_version_num(),
+        standby: session.in_recovery(),
+        server: session.server().to_owned(),
+        encrypted: session.is_encrypted(),
+        ..Facts::default()
+    };
+    if let Some(row) = session.query(include_str!("queries/session.sql"), &[]).await?.first() {
+        facts.user = row.get(0);
+        facts.database = row.get(1);
+        facts.superuser = row.get(2);
+        facts.may_create = row.get(3);
+        facts.roles = row.get::<_, Option<Vec<String>>>(4).unwrap_or_default().into_iter().collect();
+        facts.bytes = row.get::<_, i64>(5) as f64;
+    }
+    let settings = session.query(include_str!("queries/settings.sql"), &[&logging::SETTINGS]).await?;
+    facts.settings = settings.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let extensions = session.query(include_str!("queries/extensions.sql"), &[]).await?;
+    facts.extensions = extensions.iter().map(|row| (row.get(0), row.get(1))).collect();
+    facts.tables = session.query(include_str!("queries/tables.sql"), &[]).await?.iter().map(table).collect();
+    facts.replicas = session.query(include_str!("queries/replicas.sql"), &[]).await?.iter().map(replica).collect();
+    facts.slots = session.query(include_str!("queries/slots.sql"), &[]).await?.iter().map(slot).collect();
+    let open = session.query(include_str!("queries/horizon.sql"), &[]).await?;
+    facts.open = open.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let invalid = session.query(include_str!("queries/invalid.sql"), &[]).await?;
+    facts.invalid_indexes = invalid.iter().map(|row| row.get(0)).collect();
+    facts.own_schema = own_schema(session).await?;
+    facts.free_bytes = free_bytes(&facts);
+    Ok(facts)
+}
+
+fn table(row: &Row) -> TableFacts {
+    TableFacts {
+        schema: row.get(0),
+        name: row.get(1),
+        owner: row.get(2),
+        owner_superuser: row.get(3),
+        readable: row.get(4),
+        owned: row.get(5),
+        unknown: row.get(6),
+    }
+}
+
+fn replica(row: &Row) -> Replica {
+    Replica { name: row.get(0), state: row.get(1), lag_bytes: row.get(2) }
+}
+
+fn slot(row: &Row) -> Slot {
+    Slot { name: row.get(0), active: row.get(1), wal_status: row.get(2) }
+}
+
+/// The state of dbopt's own schema; a user without rights to it has none to tell.
+async fn own_schema(session: &Session) -> Result<Option<dbopt_migrate::Status>, Error> {
+    match dbopt_migrate::status(session).await {
+        Ok(status) => Ok(Some(status)),
+        Err(dbopt_migrate::Error::Session(error @ Error::ConnectionLost { .. })) => Err(error),
+        Err(_) => Ok(None),
+    }
+}
+
+/// Free bytes where the data are, when that is on this machine.
+fn free_bytes(facts: &Facts) -> Option<f64> {
+    if !facts.server.starts_with('/') {
+        return None;
+    }
+    let found = rustix::fs::statvfs(Path::new(facts.setting("data_directory")?)).ok()?;
+    Some(found.f_bavail as f64 * found.f_frsize as f64)
+}
