@@ -8,6 +8,7 @@ use serde_json::Value;
 
 mod advise;
 mod agree;
+mod audit;
 mod classes;
 mod logs;
 mod measure;
@@ -34,6 +35,8 @@ enum Bench {
     Advise(advise::Args),
     /// Whether advice from a snapshot is the advice of HypoPG on the live server
     Agree(agree::Args),
+    /// How fast a long audit record is verified, beside hashing and reading alone
+    Audit(audit::Args),
 }
 
 /// Runs a bench.
@@ -43,6 +46,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Bench::Logs(args) => logs::run(&dbopt, args),
         Bench::Advise(args) => advise::run(&dbopt, args),
         Bench::Agree(args) => agree::run(&dbopt, args),
+        Bench::Audit(args) => audit::run(&dbopt, args),
     }
 }
 

@@ -3,6 +3,8 @@
 //! A record has exactly one line: keys in a fixed order, no white space, times with six digits of a second. Reading
 //! compares with that line, so what is not hashed cannot be changed either.
 
+use std::fmt::Write as _;
+
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -31,7 +33,8 @@ struct Line<'a> {
 #[must_use]
 pub fn to_line(record: &Record) -> String {
     let mut line = String::with_capacity(320 + record.details.len());
-    line.push_str(&format!("{{\"v\":1,\"sequence\":{},\"time\":\"", record.sequence));
+    // Writing to a string cannot fail.
+    let _ = write!(line, "{{\"v\":1,\"sequence\":{},\"time\":\"", record.sequence);
     line.push_str(&time_text(record.time));
     line.push_str("\",\"actor\":");
     push_string(&record.actor, &mut line);
@@ -75,8 +78,15 @@ pub(crate) fn time_text(time: i64) -> String {
     Timestamp::from_microsecond(time).map_or_else(|_| time.to_string(), |time| format!("{time:.6}"))
 }
 
+/// Writes a text in quotes, with the escapes that `serde_json` writes.
 fn push_string(text: &str, to: &mut String) {
-    to.push_str(&serde_json::Value::from(text).to_string());
+    if text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+        to.push('"');
+        to.push_str(text);
+        to.push('"');
+    } else {
+        to.push_str(&serde_json::Value::from(text).to_string());
+    }
 }
 
 /// The law of the fuzz target: what is read is written back as it was.
