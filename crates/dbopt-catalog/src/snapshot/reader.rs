@@ -51,6 +51,8 @@ fn not_readable(name: &str, text: &str) -> Option<Finding> {
         let finding = not_one("this is not a snapshot, which is a JSON object".to_owned());
         return Some(if looks_like_sql(text) {
             finding.help("This looks like SQL; a file of DDL is given with --ddl.")
+        } else if text.starts_with("\u{1f}") || text.contains("\u{fffd}") {
+            finding.help("It looks packed: unpack it first, as by `gzip -d`.")
         } else if text.starts_with("PGDMP") {
             finding.help("This is a pg_dump archive; give the output of `pg_dump --schema-only` with --ddl.")
         } else {
