@@ -16,10 +16,40 @@ use dbopt_sql::{Token, lex, quote_ident};
 /// (<https://www.postgresql.org/docs/current/ddl-partitioning.html>).
 #[must_use]
 pub fn create(catalog: &Catalog, table: TableId, index: &Index) -> Vec<String> {
-    let mut statements = Vec::new();
+    create_parts(catalog, table, index).into_iter().map(|part| part.sql).collect()
+}
+
+/// The same statements, each with what it is about, for whoever runs them.
+#[must_use]
+pub fn create_parts(catalog: &Catalog, table: TableId, index: &Index) -> Vec<Part> {
+    let mut parts = Vec::new();
     let mut taken = BTreeSet::new();
-    append_create(catalog, table, index, &mut taken, &mut statements);
-    statements
+    append_create(catalog, table, index, &mut taken, &mut parts);
+    parts
+}
+
+/// One statement of the creation of an index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// What it does.
+    pub kind: PartKind,
+    /// The table of the index.
+    pub table: TableId,
+    /// Schema and name of the index that it makes or attaches.
+    pub index: (String, String),
+    /// The statement.
+    pub sql: String,
+}
+
+/// What one statement of the creation of an index does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PartKind {
+    /// Builds the index of a table or a partition, concurrently.
+    Build,
+    /// Makes the empty index of a partitioned table.
+    Parent,
+    /// Attaches a partition's index to the index of this schema and name.
+    Attach(String, String),
 }
 
 /// The statement that takes the creation of an index back; for a partitioned table it takes the partitions' with it.
@@ -61,24 +91,32 @@ fn append_create(
     id: TableId,
     index: &Index,
     taken: &mut BTreeSet<(String, String)>,
-    statements: &mut Vec<String>,
+    parts: &mut Vec<Part>,
 ) {
+    let part = |kind, table, index: &Index, sql: String| Part {
+        kind,
+        table,
+        index: (index.schema.clone(), index.name.clone()),
+        sql: format!("{sql};"),
+    };
     let table = catalog.table(id);
     taken.insert((index.schema.clone(), index.name.clone()));
     if table.kind != Relkind::Partitioned {
-        statements.push(format!("{};", index.create_sql(table, Build::Concurrently)));
+        parts.push(part(PartKind::Build, id, index, index.create_sql(table, Build::Concurrently)));
         return;
     }
-    statements.push(format!("{};", index.create_sql(table, Build::OnlyParent)));
-    for part in catalog.children(id) {
-        let part_table = catalog.table(part);
+    parts.push(part(PartKind::Parent, id, index, index.create_sql(table, Build::OnlyParent)));
+    for child in catalog.children(id) {
+        let part_table = catalog.table(child);
         // Named after the parent's index, whose name is its own among all that is advised.
         let rest = index.name.strip_prefix(&format!("{}_", table.name)).unwrap_or(&index.name);
         let stem = IndexKey::column(rest.strip_suffix("_idx").unwrap_or(rest));
         let name = index_name(catalog, part_table, &[stem], taken);
         let own = Index { schema: part_table.schema.clone(), name, ..index.clone() };
-        append_create(catalog, part, &own, taken, statements);
-        statements.push(format!("ALTER INDEX {} ATTACH PARTITION {};", qualified(index), qualified(&own)));
+        append_create(catalog, child, &own, taken, parts);
+        let attach = PartKind::Attach(index.schema.clone(), index.name.clone());
+        let sql = format!("ALTER INDEX {} ATTACH PARTITION {}", qualified(index), qualified(&own));
+        parts.push(part(attach, child, &own, sql));
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::hands::Hands;
+use crate::index;
 use crate::report::{Effect, Outcome};
 use crate::step::{Action, Pending, Step};
 use crate::watch::plain;
@@ -43,7 +44,11 @@ impl Ddl {
                 return Ok(outcome.into());
             }
         }
-        Ok(Outcome::Done.into())
+        // Where the object is an index, its size and looks are worth writing down.
+        let facts = index::find(hands.control, &self.step.schema, &self.step.object).await?;
+        let bytes_after = facts.as_ref().map(|facts| facts.bytes);
+        let definition = facts.map(|facts| facts.definition);
+        Ok(Effect { outcome: Outcome::Done, bytes_before: None, bytes_after, definition })
     }
 
     /// Tries one statement; none when it was done.

@@ -112,9 +112,10 @@ pub struct Created {
 /// When the session fails.
 pub async fn created(session: &Session, schema: &str, name: &str) -> Result<Option<Created>, Error> {
     let sql = "SELECT kind, relation, definition FROM dbopt.history \
-               WHERE schema = $1 AND object = $2 AND outcome = 'done' AND definition IS NOT NULL \
-                   AND relation IS NOT NULL ORDER BY id DESC LIMIT 1";
+               WHERE schema = $1 AND object = $2 AND outcome = 'done' ORDER BY id DESC LIMIT 1";
     let rows = session.query(sql, &[&schema, &name]).await?;
     let last = rows.first().filter(|row| row.get::<_, &str>(0).starts_with("create"));
-    Ok(last.map(|row| Created { table: row.get(1), definition: row.get(2) }))
+    Ok(last.and_then(|row| {
+        Some(Created { table: row.get::<_, Option<u32>>(1)?, definition: row.get::<_, Option<String>>(2)? })
+    }))
 }

@@ -40,7 +40,10 @@ const FIND: &str = "
     WHERE n.nspname = $1 AND c.relname = $2";
 
 /// Looks an index up.
-pub(crate) async fn find(session: &Session, schema: &str, name: &str) -> Result<Option<IndexFacts>, Error> {
+///
+/// # Errors
+/// When the session fails.
+pub async fn find(session: &Session, schema: &str, name: &str) -> Result<Option<IndexFacts>, Error> {
     let rows = session.query(FIND, &[&schema, &name]).await?;
     Ok(rows.first().map(|row| IndexFacts {
         oid: row.get("oid"),

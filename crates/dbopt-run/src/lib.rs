@@ -53,7 +53,7 @@ pub use error::Error;
 pub use guard::{APPLICATION_NAME, builds_concurrently, refuse_pooler};
 pub use hands::Hands;
 pub use history::{Created, Predicted, created, predict_seconds};
-pub use index::IndexFacts;
+pub use index::{IndexFacts, find as find_index};
 pub use journal::Entry;
 pub use leftover::{Fate, Repair};
 pub use lock::ADVISORY_LOCK;

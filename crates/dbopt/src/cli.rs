@@ -49,6 +49,8 @@ pub(crate) enum Command {
         after_help = "Exit codes: 0 all that is asked for can work, 1 something is missing, 2 usage, 3 connection."
     )]
     Doctor(Doctor),
+    /// Create the indexes of an advice, one at a time and without blocking anybody
+    Apply(Apply),
     /// Install or look at dbopt's own schema in a database
     #[command(subcommand)]
     Migrate(Migrate),
@@ -90,6 +92,7 @@ impl Command {
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum SchemaOf {
     Advice,
+    Apply,
     Audit,
     Doctor,
     Explain,
@@ -344,6 +347,45 @@ pub(crate) enum DoctorFailOn {
     Limited,
     /// Nothing
     Never,
+}
+
+/// `dbopt apply`
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "Exit codes: 0 done, 2 usage, an advice that does not fit the database, or a schema that is not migrated, \
+                  3 connection, 4 deferred (a stop was asked for, an old transaction), 5 blocked (a lock, a lagging \
+                  replica), 6 some indexes failed, 75 another run is working."
+)]
+pub(crate) struct Apply {
+    /// What `dbopt advise --format json` wrote; `-` is standard input
+    #[arg(value_name = "ADVICE")]
+    pub(crate) advice: String,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// Also drop the indexes that the advice says to drop
+    #[arg(long)]
+    pub(crate) drop: bool,
+    /// Drop the indexes that an earlier run created for this advice
+    #[arg(long, conflicts_with = "drop")]
+    pub(crate) rollback: bool,
+    /// Print the statements, and run none
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Begin no build while a transaction of the database is older than this
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, help_heading = "Care")]
+    pub(crate) old_transaction: u64,
+    /// Give a build up that has waited for others this long
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, help_heading = "Care")]
+    pub(crate) longest_wait: u64,
+    /// Wait this long for replicas, slots and autovacuum before an index counts as blocked
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, help_heading = "Care")]
+    pub(crate) patience: u64,
+    /// Begin nothing while this file exists
+    #[arg(long, value_name = "FILE", help_heading = "Care")]
+    pub(crate) stop_file: Option<std::path::PathBuf>,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table, help_heading = "Output")]
+    pub(crate) format: ReportFormat,
 }
 
 /// `dbopt migrate`

@@ -11,6 +11,10 @@ pub(crate) enum Exit {
     Usage,
     /// No connection, or the connection broke.
     Connection,
+    /// Put off: a stop was asked for, a window ended, an old transaction is in the way.
+    Deferred,
+    /// Held up by a lock, a lagging replica or the like.
+    Blocked,
     /// Some objects failed, or less than half of the input was recognised.
     Partial,
     /// A fault of dbopt itself.
@@ -28,6 +32,8 @@ impl From<Exit> for std::process::ExitCode {
             Exit::Findings => 1,
             Exit::Usage => 2,
             Exit::Connection => 3,
+            Exit::Deferred => 4,
+            Exit::Blocked => 5,
             Exit::Partial => 6,
             Exit::Internal => 70,
             Exit::Locked => 75,

@@ -34,6 +34,12 @@ pub(crate) async fn open_as(
     connection: &Connection,
     profile: &SessionProfile,
 ) -> Result<Session, Failure> {
+    let settings = settings(context, connection)?;
+    or_interrupted(context, Session::connect(&settings, profile)).await?.map_err(failure)
+}
+
+/// The settings that the flags and the environment make.
+pub(crate) fn settings(context: &Context, connection: &Connection) -> Result<Settings, Failure> {
     let args = ConnectArgs {
         database: connection.dbname.as_deref(),
         host: connection.host.as_deref(),
@@ -61,7 +67,7 @@ pub(crate) async fn open_as(
         })
         .collect();
     context.stderr.findings(&notices);
-    or_interrupted(context, Session::connect(&settings, profile)).await?.map_err(failure)
+    Ok(settings)
 }
 
 /// The failure of a session.

@@ -36,6 +36,7 @@ pub(crate) fn man(folder: &str) -> Result<Exit, Failure> {
 pub(crate) fn schema(of: SchemaOf) -> Result<Exit, Failure> {
     let schema = match of {
         SchemaOf::Advice => schemars::schema_for!(view::advise::AdviceView).to_value(),
+        SchemaOf::Apply => schemars::schema_for!(view::apply::ApplyView).to_value(),
         SchemaOf::Audit => schemars::schema_for!(view::audit::VerifyView).to_value(),
         SchemaOf::Doctor => schemars::schema_for!(view::doctor::DoctorView).to_value(),
         SchemaOf::Explain => schemars::schema_for!(view::explain::ExplainView).to_value(),

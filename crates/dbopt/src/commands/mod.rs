@@ -1,6 +1,7 @@
 //! The commands: each turns its flags into settings, asks the libraries, and prints the answer.
 
 mod advise;
+mod apply;
 mod audit;
 pub(crate) mod budget;
 mod catalogue;
@@ -39,6 +40,7 @@ pub(crate) fn run(cli: Cli, stderr: Stderr) -> Result<Exit, Failure> {
         Command::Explain(args) => explain::run(&context, &args),
         Command::Snapshot(args) => snapshot::run(&context, &args),
         Command::Doctor(args) => doctor::run(&context, &args),
+        Command::Apply(args) => apply::run(&context, &args),
         Command::Migrate(args) => migrate::run(&context, &args),
         Command::Audit(args) => audit::run(&context, &args),
         Command::Schema { of } => generate::schema(of),

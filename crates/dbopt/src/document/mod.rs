@@ -1,6 +1,7 @@
 //! Results as documents to read.
 
 pub(crate) mod advise;
+pub(crate) mod apply;
 pub(crate) mod audit;
 mod coverage;
 pub(crate) mod doctor;

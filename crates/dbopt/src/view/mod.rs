@@ -4,6 +4,7 @@
 //! does not change what scripts read. `schema_version` rises when a reader could break.
 
 pub(crate) mod advise;
+pub(crate) mod apply;
 pub(crate) mod audit;
 pub(crate) mod doctor;
 pub(crate) mod explain;

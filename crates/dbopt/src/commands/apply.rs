@@ -1,0 +1,211 @@
+//! `dbopt apply`
+
+mod file;
+mod key;
+mod plan;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dbopt_finding::Finding;
+use dbopt_pg::Session;
+use dbopt_run::{
+    Action, Error, Event, Fate, Limits, Options, Outcome, Report, Runner, Stop, created, find_index, predict_seconds,
+    same_definition,
+};
+use indicatif::ProgressBar;
+
+use self::file::File;
+use self::plan::Plan;
+use super::{Context, catalogue, connect, migrate};
+use crate::{
+    cli::{Apply, ReportFormat},
+    document,
+    exit::Exit,
+    failure::Failure,
+    output,
+    view::{apply::ApplyView, finding::FindingView},
+};
+
+/// Does what an advice says, or takes it back.
+pub(crate) fn run(context: &Context, args: &Apply) -> Result<Exit, Failure> {
+    let file = File::read(&args.advice)?;
+    connect::block_on(run_async(context, args, &file))
+}
+
+async fn run_async(context: &Context, args: &Apply, file: &File) -> Result<Exit, Failure> {
+    let session = connect::open(context, &args.connection).await?;
+    // What the catalogue's statistics lack does not matter here.
+    let (catalog, _) = catalogue::live(context, &session, &[]).await?;
+    let mut plan =
+        if args.rollback { plan::backward(file, &catalog) } else { plan::forward(file, &catalog, args.drop) };
+    if !plan.findings.is_empty() {
+        return Err(Failure::usage("the advice does not fit this database, and nothing was done")
+            .findings(std::mem::take(&mut plan.findings)));
+    }
+    if args.rollback {
+        migrate::require(&session, dbopt_run::MIGRATION, &args.connection).await?;
+        plan = proven(&session, plan).await.map_err(|error| failure(error, args))?;
+        context.stderr.findings(&plan.findings);
+    }
+    session.close().await;
+    if args.dry_run {
+        dry_run(context, args, &plan)?;
+        return Ok(if plan.findings.is_empty() { Exit::Done } else { Exit::Partial });
+    }
+    apply(context, args, plan).await
+}
+
+/// Prints the statements that would be run.
+fn dry_run(context: &Context, args: &Apply, plan: &Plan) -> Result<(), Failure> {
+    let mut view = ApplyView::new(true, None);
+    view.steps.extend(plan.steps.iter().filter(|step| !step.is_done).map(|step| step.action.step().into()));
+    view.findings.extend(plan.findings.iter().map(FindingView::from));
+    if args.format == ReportFormat::Table {
+        let statements = view.steps.iter().flat_map(|step| &step.statements);
+        return output::data(None, &statements.map(|statement| format!("{statement}\n")).collect::<String>());
+    }
+    print(context, args, &view)
+}
+
+/// The steps that drop what the history proves to be created by a run, and findings on the others.
+async fn proven(session: &Session, plan: Plan) -> Result<Plan, Error> {
+    let mut kept = Plan::default();
+    for planned in plan.steps {
+        let step = planned.action.step();
+        let (schema, name) = (step.schema.as_str(), step.object.as_str());
+        let known = created(session, schema, name).await?;
+        let is_ours = match (find_index(session, schema, name).await?, known) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(there), Some(known)) => {
+                there.table == known.table && same_definition(&there.definition, &known.definition)
+            }
+        };
+        if is_ours {
+            kept.steps.push(planned);
+        } else {
+            let message = format!("`{schema}.{name}` is left: the history does not prove that dbopt created it");
+            kept.findings.push(Finding::warning("not-ours", message).help("drop it by hand if it is to go"));
+        }
+    }
+    Ok(kept)
+}
+
+async fn apply(context: &Context, args: &Apply, plan: Plan) -> Result<Exit, Failure> {
+    let settings = connect::settings(context, &args.connection)?;
+    let options = Options {
+        stop: Stop { flag: Arc::clone(context.interrupt.flag()), file: args.stop_file.clone(), until: None },
+        oldest_transaction: Duration::from_secs(args.old_transaction),
+        longest_wait: Duration::from_secs(args.longest_wait),
+        limits: Limits { patience: Duration::from_secs(args.patience), ..Limits::default() },
+        ..Options::default()
+    };
+    let failed = |error| failure(error, args);
+    let started = connect::or_interrupted(context, Runner::start(&settings, "apply", options)).await?;
+    let mut runner = started.map_err(failed)?;
+    let mut view = ApplyView::new(false, Some(runner.run()));
+    let repairs = runner.repair().await.map_err(failed)?;
+    view.repairs.extend(repairs.iter().map(Into::into));
+    view.findings.extend(plan.findings.iter().map(FindingView::from));
+    let mut actions: Vec<Box<dyn Action>> = plan.steps.into_iter().map(|planned| planned.action).collect();
+    for action in &mut actions {
+        predict(&runner, &mut **action).await.map_err(failed)?;
+    }
+    let bar = context.stderr.shows_progress().then(ProgressBar::new_spinner);
+    let mut reports: Vec<Report> = Vec::new();
+    let executed = runner
+        .execute(&mut actions, &mut |event| {
+            if let Some(bar) = &bar {
+                show(bar, &event);
+            }
+            if let Event::Ended(report) = event {
+                reports.push(report.clone());
+            }
+        })
+        .await;
+    if let Some(bar) = &bar {
+        bar.finish_and_clear();
+    }
+    view.steps.extend(reports.iter().map(Into::into));
+    // What was done is printed whatever ended the run.
+    print(context, args, &view)?;
+    executed.map_err(failed)?;
+    runner.finish(&reports).await.map_err(failed)?;
+    let left = repairs.iter().any(|repair| matches!(repair.fate, Fate::Kept(_) | Fate::Foreign(_)));
+    Ok(match exit(&reports) {
+        Exit::Done if left || !plan.findings.is_empty() => Exit::Partial,
+        exit => exit,
+    })
+}
+
+/// The history knows this server; the advice only guessed.
+async fn predict(runner: &Runner, action: &mut dyn Action) -> Result<(), Error> {
+    let step = action.step_mut();
+    let Some((schema, table)) = step.table.as_ref().filter(|_| step.kind == "create-index") else { return Ok(()) };
+    let sql = "SELECT pg_catalog.pg_table_size(c.oid) FROM pg_catalog.pg_class c \
+               JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2";
+    let rows = runner.session().query(sql, &[schema, table]).await?;
+    if let Some(row) = rows.first()
+        && let Some(predicted) = predict_seconds(runner.session(), "create-index", row.get(0)).await?
+    {
+        step.seconds = Some(predicted.seconds);
+    }
+    Ok(())
+}
+
+fn show(bar: &ProgressBar, event: &Event<'_>) {
+    match event {
+        Event::Held(step, reason) => bar.set_message(format!("{}: waits, {reason}", step.object)),
+        Event::Begun(step) => bar.set_message(format!("{} {}", step.kind, step.object)),
+        Event::Progress(progress) => {
+            let done = if progress.blocks_total > 0 {
+                format!(" {}%", progress.blocks_done * 100 / progress.blocks_total)
+            } else {
+                String::new()
+            };
+            let waits = progress.waits_for.as_ref().map(|who| format!(", waits for {who}")).unwrap_or_default();
+            bar.set_message(format!("{}{done}{waits}", progress.phase));
+        }
+        Event::Ended(_) => {}
+    }
+    bar.tick();
+}
+
+/// The worst of what happened to the objects.
+fn exit(reports: &[Report]) -> Exit {
+    let any = |test: fn(&Outcome) -> bool| reports.iter().any(|report| test(&report.outcome));
+    if any(|outcome| matches!(outcome, Outcome::Failed(_))) {
+        Exit::Partial
+    } else if any(|outcome| matches!(outcome, Outcome::Blocked(_))) {
+        Exit::Blocked
+    } else if any(|outcome| matches!(outcome, Outcome::Deferred(_))) {
+        Exit::Deferred
+    } else {
+        Exit::Done
+    }
+}
+
+fn failure(error: Error, args: &Apply) -> Failure {
+    let hint = error.hint(&args.connection.to_paste());
+    let exit = match error {
+        Error::Schema(error) => return migrate::failure(error, &args.connection),
+        Error::Session(dbopt_pg::Error::PermissionDenied { .. }) | Error::Standby | Error::Pooled { .. } => Exit::Usage,
+        Error::Session(error) => return connect::failure(error),
+        Error::Busy { .. } | Error::Orphan { .. } => Exit::Locked,
+        _ => Exit::Connection,
+    };
+    let failure = Failure::new(exit, error.to_string());
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
+fn print(context: &Context, args: &Apply, view: &ApplyView) -> Result<(), Failure> {
+    match args.format {
+        ReportFormat::Json => output::json(None, view),
+        ReportFormat::Table => output::text(&context.global, None, &document::apply::document(view)),
+        ReportFormat::Markdown => output::markdown(None, &document::apply::document(view)),
+    }
+}
