@@ -1,0 +1,275 @@
+//! `dbopt apply` against a real server.
+
+mod support;
+
+use std::time::Duration;
+
+use dbopt_testkit::{Cluster, Database};
+use serde_json::{Value, json};
+use support::dbopt;
+use tempfile::TempDir;
+
+const SCHEMA: &str = "
+    CREATE TABLE orders (id int PRIMARY KEY, customer_id int NOT NULL, status text NOT NULL, note text);
+    CREATE INDEX orders_status ON orders (status);
+    CREATE INDEX orders_status_again ON orders (status);
+    INSERT INTO orders SELECT n, 1 + n * 7919 % 2000, CASE WHEN n % 50 = 0 THEN 'open' ELSE 'done' END, repeat('x', 80)
+        FROM generate_series(1, 60000) n;
+    ANALYZE;";
+
+/// A migrated database with a table, and its target.
+fn shop(cluster: &Cluster) -> (Database<'_>, String) {
+    let database = cluster.database();
+    database.execute(SCHEMA);
+    let target = database.conn_string();
+    assert_eq!(dbopt(&["migrate", "up", "-d", &target]).code, 0);
+    (database, target)
+}
+
+/// A file in a folder of its own.
+fn file(folder: &TempDir, name: &str, text: &str) -> String {
+    let path = folder.path().join(name);
+    std::fs::write(&path, text).expect("the file is written");
+    path.display().to_string()
+}
+
+fn folder() -> TempDir {
+    tempfile::tempdir().expect("a folder")
+}
+
+/// An advice of one index.
+fn advice(table: &str, name: &str, keys: &[&str], sql: &[&str], rollback: &str) -> Value {
+    json!({
+        "schema_version": 1,
+        "create": [{
+            "schema": "public", "table": table, "name": name, "keys": keys, "include": [], "predicate": null,
+            "method": "btree", "sql": sql, "rollback": [rollback], "bytes": 1e6, "build_seconds": 1.0, "replaces": [],
+        }],
+        "drop": [],
+    })
+}
+
+/// An index on `orders.customer_id`.
+fn simple() -> Value {
+    advice(
+        "orders",
+        "orders_customer_id_idx",
+        &["customer_id"],
+        &["CREATE INDEX CONCURRENTLY orders_customer_id_idx ON public.orders USING btree (customer_id);"],
+        "DROP INDEX CONCURRENTLY IF EXISTS public.orders_customer_id_idx;",
+    )
+}
+
+fn indexes(database: &Database<'_>) -> String {
+    database.value(
+        "SELECT coalesce(string_agg(indexrelid::regclass || CASE WHEN indisvalid THEN '' ELSE ' invalid' END, ', ' \
+             ORDER BY indexrelid::regclass::text COLLATE \"C\"), '') \
+         FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid \
+         WHERE relnamespace = 'public'::regnamespace AND NOT indisprimary",
+    )
+}
+
+/// The statements in the log of sessions of the runner that define something.
+fn logged(cluster: &Cluster) -> Vec<String> {
+    let log = std::fs::read_to_string(cluster.log_path()).expect("the log");
+    let statements = log.lines().filter(|line| line.starts_with("dbopt-run|"));
+    statements.filter_map(|line| line.split_once("statement: ")).map(|(_, sql)| sql.to_owned()).collect()
+}
+
+#[test]
+fn advice_is_applied_as_the_dry_run_says_and_taken_back() {
+    let cluster = Cluster::builder().setting("log_statement", "ddl").setting("log_line_prefix", "%a|");
+    let cluster = cluster.start().expect("a cluster");
+    let database = cluster.database();
+    database.execute(SCHEMA);
+    let target = database.conn_string();
+    let folder = folder();
+    let queries = file(&folder, "queries.sql", "SELECT id, note FROM orders WHERE customer_id = 5;\n");
+    let advised = dbopt(&["advise", "--sql", &queries, "-d", &target, "--engine", "model", "--format", "json"]).json();
+    assert_eq!(
+        (advised["create"].as_array().map(Vec::len), advised["drop"].as_array().map(Vec::len)),
+        (Some(1), Some(1))
+    );
+    let advice = file(&folder, "advice.json", &serde_json::to_string_pretty(&advised).expect("it is JSON"));
+
+    dbopt(&["apply", &advice, "-d", &target]).fails(2, "hint: run `dbopt migrate up -d ");
+    assert_eq!(dbopt(&["migrate", "up", "-d", &target]).code, 0);
+    let dry = dbopt(&["apply", &advice, "-d", &target, "--drop", "--dry-run"]);
+    assert_eq!(dry.code, 0, "{}", dry.stderr);
+    assert_eq!(logged(&cluster), [""; 0], "a dry run defines nothing");
+
+    let done = dbopt(&["apply", &advice, "-d", &target, "--drop", "--format", "json"]).json();
+    assert_eq!(logged(&cluster), dry.stdout.lines().collect::<Vec<_>>());
+    let [create, drop] = done["steps"].as_array().map(Vec::as_slice).expect("steps") else { panic!("{done}") };
+    assert_eq!((&create["kind"], &create["outcome"]), (&json!("create-index"), &json!("done")));
+    assert_eq!((&drop["kind"], &drop["outcome"]), (&json!("drop-index"), &json!("done")));
+    let name = create["name"].as_str().expect("a name");
+    assert_eq!(create["bytes_after"].to_string(), database.value(&format!("SELECT pg_relation_size('{name}')")));
+    assert_eq!(create["predicted_bytes"], advised["create"][0]["bytes"]);
+    let dropped = drop["name"].as_str().expect("a name");
+    assert!(dropped.starts_with("orders_status"), "{dropped}");
+    assert!(!indexes(&database).split(", ").any(|index| index == dropped), "{}", indexes(&database));
+
+    let again = dbopt(&["apply", &advice, "-d", &target, "--drop", "--format", "json"]).json();
+    assert_eq!(again["steps"][0]["outcome"], "skipped");
+    assert_eq!(again["steps"][1]["outcome"], "skipped");
+    assert_eq!(logged(&cluster).len(), 2, "nothing more was defined");
+    assert_eq!(dbopt(&["apply", &advice, "-d", &target, "--drop", "--dry-run"]).stdout, "");
+
+    let dry = dbopt(&["apply", &advice, "-d", &target, "--rollback", "--dry-run"]);
+    let back = dbopt(&["apply", &advice, "-d", &target, "--rollback"]);
+    assert_eq!(back.code, 0, "{}", back.stderr);
+    assert!(back.stdout.contains("drop-index"), "{}", back.stdout);
+    assert_eq!(logged(&cluster)[2..], dry.stdout.lines().collect::<Vec<_>>());
+    assert!(!indexes(&database).contains(name));
+}
+
+#[test]
+fn an_index_that_dbopt_did_not_create_is_not_rolled_back() {
+    let (database, target) = shop(Cluster::shared());
+    database.execute("CREATE INDEX orders_customer_id_idx ON orders (customer_id)");
+    let folder = folder();
+    let advice = file(&folder, "advice.json", &simple().to_string());
+    let back = dbopt(&["apply", &advice, "-d", &target, "--rollback"]);
+    assert_eq!(back.code, 6, "{}", back.stderr);
+    assert!(back.stderr.contains("the history does not prove that dbopt created it"), "{}", back.stderr);
+    assert!(indexes(&database).contains("orders_customer_id_idx"));
+}
+
+#[test]
+fn an_advice_that_was_edited_is_refused_where_it_was() {
+    let (database, target) = shop(Cluster::shared());
+    let folder = folder();
+    let before = indexes(&database);
+    let check = |edit: &dyn Fn(&mut Value), message: &str| {
+        let mut advice = simple();
+        edit(&mut advice);
+        let text = serde_json::to_string_pretty(&advice).expect("it is JSON");
+        let path = file(&folder, "edited.json", &text);
+        for flag in ["--drop", "--rollback", "--dry-run"] {
+            dbopt(&["apply", &path, "-d", &target, flag]).fails(2, message);
+        }
+        dbopt(&["apply", &path, "-d", &target]).fails(2, "edited.json:");
+    };
+    check(&|advice| advice["create"][0]["sql"][0] = json!("DROP TABLE orders;"), "[statement-differs]");
+    check(&|advice| advice["create"][0]["rollback"][0] = json!("DROP TABLE orders;"), "[statement-differs]");
+    check(&|advice| advice["create"][0]["keys"][0] = json!("customer"), "has no column `customer`");
+    check(
+        &|advice| advice["create"][0]["keys"][0] = json!("customer_id); DROP TABLE orders; --"),
+        "is no key of an index",
+    );
+    check(&|advice| advice["create"][0]["table"] = json!("nothing"), "has no table `public.nothing`");
+    check(
+        &|advice| {
+            let predicate = "true; DROP TABLE public.orders";
+            advice["create"][0]["predicate"] = json!(predicate);
+            let sql = "CREATE INDEX CONCURRENTLY orders_customer_id_idx ON public.orders USING btree (customer_id)";
+            advice["create"][0]["sql"][0] = json!(format!("{sql} WHERE {predicate};"));
+        },
+        "[not-one-statement]",
+    );
+    check(&|advice| *advice = json!({"schema_version": 1}), "missing field `create`");
+    assert_eq!(indexes(&database), before);
+}
+
+#[test]
+fn an_index_that_changed_since_is_not_dropped() {
+    let (database, target) = shop(Cluster::shared());
+    let mut advice = simple();
+    advice["create"] = json!([]);
+    advice["drop"] = json!([{
+        "schema": "public", "table": "orders", "name": "orders_status_again",
+        "sql": "DROP INDEX CONCURRENTLY public.orders_status_again;",
+        "rollback": "CREATE INDEX CONCURRENTLY orders_status_again ON public.orders USING btree (note);",
+    }]);
+    let folder = folder();
+    let path = file(&folder, "advice.json", &advice.to_string());
+    dbopt(&["apply", &path, "-d", &target, "--drop"]).fails(2, "is not the index that the advice is about");
+    assert!(indexes(&database).contains("orders_status_again"));
+    // Without --drop it does not matter.
+    let ran = dbopt(&["apply", &path, "-d", &target]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stdout.contains("nothing to do"), "{}", ran.stdout);
+}
+
+#[test]
+fn a_partitioned_table_gets_its_index_part_by_part() {
+    let (database, target) = shop(Cluster::shared());
+    database.execute(
+        "CREATE TABLE events (at int, kind int) PARTITION BY RANGE (at);
+         CREATE TABLE events_1 PARTITION OF events FOR VALUES FROM (0) TO (1000);
+         CREATE TABLE events_2 PARTITION OF events FOR VALUES FROM (1000) TO (2000);
+         INSERT INTO events SELECT n, n FROM generate_series(0, 1999) n;",
+    );
+    let statements = [
+        "CREATE INDEX events_kind_idx ON ONLY public.events USING btree (kind);",
+        "CREATE INDEX CONCURRENTLY events_1_kind_idx ON public.events_1 USING btree (kind);",
+        "ALTER INDEX public.events_kind_idx ATTACH PARTITION public.events_1_kind_idx;",
+        "CREATE INDEX CONCURRENTLY events_2_kind_idx ON public.events_2 USING btree (kind);",
+        "ALTER INDEX public.events_kind_idx ATTACH PARTITION public.events_2_kind_idx;",
+    ];
+    let rollback = "DROP INDEX IF EXISTS public.events_kind_idx;";
+    let advice = advice("events", "events_kind_idx", &["kind"], &statements, rollback);
+    let folder = folder();
+    let path = file(&folder, "advice.json", &advice.to_string());
+    let parts = "events_1_kind_idx, events_2_kind_idx, events_kind_idx";
+    // As if an earlier run had been killed after its second statement.
+    for statement in &statements[..2] {
+        database.execute(statement);
+    }
+    let dry = dbopt(&["apply", &path, "-d", &target, "--dry-run"]);
+    assert_eq!(dry.stdout.lines().collect::<Vec<_>>(), statements[2..], "{}", dry.stderr);
+    database.execute(rollback);
+    database.execute("DROP INDEX events_1_kind_idx");
+
+    let done = dbopt(&["apply", &path, "-d", &target]);
+    assert_eq!(done.code, 0, "{}{}", done.stderr, done.stdout);
+    assert!(indexes(&database).starts_with(parts), "{}", indexes(&database));
+    assert_eq!(dbopt(&["apply", &path, "-d", &target, "--dry-run"]).stdout, "");
+    let back = dbopt(&["apply", &path, "-d", &target, "--rollback"]);
+    assert_eq!(back.code, 0, "{}{}", back.stderr, back.stdout);
+    assert!(!indexes(&database).contains("events"), "{}", indexes(&database));
+}
+
+#[test]
+fn what_is_in_the_way_decides_the_exit_code() {
+    let (database, target) = shop(Cluster::shared());
+    let folder = folder();
+    let path = file(&folder, "advice.json", &simple().to_string());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let session = |sql: &str| {
+        runtime.block_on(async {
+            let (client, connection) =
+                tokio_postgres::connect(&database.conn_string(), tokio_postgres::NoTls).await.expect("a session");
+            let connection = tokio::spawn(connection);
+            client.batch_execute(sql).await.expect("the statement runs");
+            (client, connection)
+        })
+    };
+    let end = |(client, connection): (tokio_postgres::Client, tokio::task::JoinHandle<_>)| {
+        drop(client);
+        let ended: Result<(), tokio_postgres::Error> = runtime.block_on(connection).expect("the task ends");
+        ended.expect("nobody disturbed it");
+    };
+    let lock = session(&format!("SELECT pg_advisory_lock({})", dbopt_run::ADVISORY_LOCK));
+    dbopt(&["apply", &path, "-d", &target]).fails(75, "another run is working on this database: process");
+    end(lock);
+
+    let stop = file(&folder, "stop", "");
+    let ran = dbopt(&["apply", &path, "-d", &target, "--stop-file", &stop, "--format", "json"]);
+    assert_eq!(ran.code, 4, "{}", ran.stderr);
+    assert!(ran.stdout.contains("the stop file"), "{}", ran.stdout);
+
+    let old = session("BEGIN; SELECT pg_current_xact_id()");
+    std::thread::sleep(Duration::from_millis(1100));
+    let ran = dbopt(&["apply", &path, "-d", &target, "--old-transaction", "1", "--format", "json"]);
+    assert_eq!(ran.code, 4, "{}", ran.stderr);
+    assert!(ran.stdout.contains("it would wait for an old transaction: process"), "{}", ran.stdout);
+    end(old);
+
+    database.execute("DROP TABLE orders; CREATE TABLE orders (customer_id int)");
+    database.execute("CREATE TABLE orders_customer_id_idx ()");
+    let ran = dbopt(&["apply", &path, "-d", &target, "--format", "json"]);
+    assert_eq!(ran.code, 6, "{}", ran.stderr);
+    assert!(ran.stdout.contains("something that is no index has this name"), "{}", ran.stdout);
+}
