@@ -15,6 +15,7 @@ mod schema;
 mod setup;
 mod shell;
 mod test;
+mod torture;
 
 /// Development tasks of dbopt.
 #[derive(Debug, Parser)]
@@ -34,6 +35,8 @@ enum Task {
     Example(example::Args),
     /// Run the fuzz targets of the parsers, each for a while
     Fuzz(fuzz::Args),
+    /// End a command at many random moments, and look what the next run makes of it
+    Torture(torture::Args),
     /// Write the JSON Schemas of docs/schemas
     Schema(schema::Args),
 }
@@ -53,6 +56,7 @@ fn run(task: Task) -> anyhow::Result<ExitCode> {
         Task::Deps => deps::deps()?,
         Task::Example(args) => example::run(&args)?,
         Task::Fuzz(args) => fuzz::fuzz(&args)?,
+        Task::Torture(args) => return torture::torture(&args),
         Task::Schema(args) => schema::schema(&args)?,
         Task::Bench(args) => bench::run(&args)?,
     }

@@ -1,0 +1,46 @@
+//! `cargo xtask torture`: ends a command in every way at many random moments, and looks what the next run makes of it.
+//!
+//! The everyday tests do the same at a handful of moments (`crates/dbopt/tests/torture.rs`).
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use dbopt_testkit::BIN_VARIABLE;
+
+use crate::setup;
+use crate::shell::{cargo, say, show};
+
+/// What to torture.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The command
+    #[arg(value_enum)]
+    command: Tortured,
+    /// At how many moments it is ended
+    #[arg(long, default_value_t = 50, value_name = "N")]
+    points: u32,
+    /// The seed of the moments, as a failure prints it
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+}
+
+/// The commands that can be.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Tortured {
+    Apply,
+}
+
+/// Runs it; the exit code is that of the test.
+pub(crate) fn torture(args: &Args) -> anyhow::Result<ExitCode> {
+    let server = setup::server()?;
+    let Tortured::Apply = args.command;
+    let mut command = cargo();
+    command.args(["test", "--package", "dbopt", "--test", "torture", "--", "--nocapture"]);
+    command.env(BIN_VARIABLE, server.folder()).env("DBOPT_TORTURE_POINTS", args.points.to_string());
+    if let Some(seed) = args.seed {
+        command.env("DBOPT_TORTURE_SEED", seed.to_string());
+    }
+    say(format_args!("PostgreSQL {}, {} points: {}", server.major()?, args.points, show(&command)));
+    let status = command.status().context("cannot run cargo test")?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
