@@ -193,6 +193,29 @@ fn an_index_that_changed_since_is_not_dropped() {
 }
 
 #[test]
+fn an_index_that_serves_more_than_queries_is_not_dropped() {
+    let (database, target) = shop(Cluster::shared());
+    database.execute(
+        "CREATE UNIQUE INDEX orders_once ON orders (id, note); CREATE UNIQUE INDEX orders_twice ON orders (note, id);
+         CREATE UNIQUE INDEX orders_twice_again ON orders (note, id)",
+    );
+    let folder = folder();
+    let drop = |name: &str, keys: &str| {
+        let advice = json!({"schema_version": 1, "create": [], "drop": [{
+            "schema": "public", "table": "orders", "name": name,
+            "sql": format!("DROP INDEX CONCURRENTLY public.{name};"),
+            "rollback": format!("CREATE UNIQUE INDEX CONCURRENTLY {name} ON public.orders USING btree ({keys});"),
+        }]});
+        dbopt(&["apply", &file(&folder, "advice.json", &advice.to_string()), "-d", &target, "--drop"])
+    };
+    drop("orders_pkey", "id").fails(2, "`orders_pkey` is not dropped: a constraint stands on it");
+    drop("orders_once", "id, note").fails(2, "it keeps rows unique, and no other index does");
+    let twin = drop("orders_twice", "note, id");
+    assert_eq!(twin.code, 0, "{}", twin.stderr);
+    drop("orders_twice_again", "note, id").fails(2, "it keeps rows unique");
+}
+
+#[test]
 fn a_partitioned_table_gets_its_index_part_by_part() {
     let (database, target) = shop(Cluster::shared());
     database.execute(

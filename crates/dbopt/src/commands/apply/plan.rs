@@ -117,6 +117,13 @@ impl Plan {
             self.findings.push(finding.help("ask for the advice again, without --redact"));
             return;
         }
+        if let (Some(table), Some(there)) = (table, there)
+            && let Some(reason) = needed(catalog, table, there)
+        {
+            let message = format!("`{}` is not dropped: {reason}", advised.name);
+            self.findings.push(Finding::error("needed-index", message).at(file.place(&advised.sql)));
+            return;
+        }
         let names = (advised.schema.as_str(), advised.table.as_str());
         let mut action = DropIndex::new(names, &advised.name, &advised.sql, &advised.rollback);
         // What replaces it has to be there first.
@@ -203,6 +210,27 @@ fn differs(file: &File, written: &str, built: &str) -> Finding {
     Finding::error("statement-differs", message)
         .at(file.place(written))
         .help("ask for the advice again; a file that was edited is not applied")
+}
+
+/// Why an index must stay whatever an advice says: queries are not all that an index serves.
+fn needed(catalog: &Catalog, table: TableId, index: &Index) -> Option<&'static str> {
+    let keeps_the_same = |other: &Index| {
+        other.name != index.name
+            && other.valid
+            && other.unique
+            && other.keys == index.keys
+            && other.predicate == index.predicate
+            && other.nulls_not_distinct == index.nulls_not_distinct
+    };
+    if index.primary || index.constraint.is_some() {
+        Some("a constraint stands on it")
+    } else if index.identity {
+        Some("the table is replicated or clustered by it")
+    } else if index.valid && index.unique && !catalog.table(table).indexes.iter().any(keeps_the_same) {
+        Some("it keeps rows unique, and no other index does")
+    } else {
+        None
+    }
 }
 
 /// Whether a text holds one statement, closed by its only semicolon.
