@@ -106,6 +106,20 @@ impl<'a> Table<'a> {
         value
     }
 
+    /// Reads a table of its own that means something by being there. None when it is absent, or after a finding.
+    pub fn optional_section<T>(
+        &self,
+        key: &'static str,
+        about: &'static str,
+        read: impl FnOnce(&Table<'_>) -> Option<T>,
+    ) -> Option<T> {
+        if self.entries.is_some() && !self.contains(key) {
+            self.field(key, about, false, Shape::Table(Vec::new()));
+            return None;
+        }
+        self.section(key, about, read)
+    }
+
     /// Reads a list of tables, such as `[[window]]`, in their order. Those for which `read` gives nothing are left out;
     /// it has left a finding about them.
     pub fn sections<T>(

@@ -1,4 +1,4 @@
-//! A neutral document and its printers.
+//! A neutral document and its printers, and printers of findings for the tools of others.
 //!
 //! Commands turn their results into a [`Document`] of headings, paragraphs, tables, code and findings; the printers
 //! turn it into terminal text or Markdown. The document knows no domain type, and the printers are the one place where
@@ -16,9 +16,15 @@
 #![warn(missing_docs)]
 
 mod document;
+pub mod gcc;
+pub mod github;
+pub mod gitlab;
 pub mod markdown;
 pub mod number;
 mod safe;
+#[cfg(test)]
+mod sample;
+pub mod sarif;
 pub mod terminal;
 
 pub use document::{Block, Document, Run, Style, Table, Text};

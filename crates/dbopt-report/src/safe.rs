@@ -20,6 +20,11 @@ pub(crate) fn controls(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
+/// The text with every control character written out, line feeds and tabs too, for output of which each line counts.
+pub(crate) fn line(text: &str) -> String {
+    controls(text).replace('\n', "\\n").replace('\t', "\\t")
+}
+
 fn hostile(character: char) -> bool {
     let bidirectional = matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     bidirectional || (character.is_control() && !matches!(character, '\n' | '\t'))

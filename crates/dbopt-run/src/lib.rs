@@ -36,6 +36,8 @@ mod index;
 mod journal;
 mod leftover;
 mod lock;
+#[cfg(feature = "policy")]
+mod policy;
 mod report;
 mod runner;
 mod step;
@@ -57,6 +59,8 @@ pub use index::{IndexFacts, find as find_index};
 pub use journal::Entry;
 pub use leftover::{Fate, Repair};
 pub use lock::ADVISORY_LOCK;
+#[cfg(feature = "policy")]
+pub use policy::RunPolicy;
 pub use report::{Effect, Event, Outcome, Progress, Report};
 pub use runner::{MIGRATION, Options, Runner};
 pub use step::{Action, Lock, Pending, Step};
