@@ -37,6 +37,7 @@ const SEEDS: &[(&str, &[(&str, &str)])] = &[
             ("fuzz/seeds/log", ""),
         ],
     ),
+    ("policy", &[("policies", ".toml"), ("fuzz/seeds/policy", "")]),
     ("snapshot", &[("fuzz/seeds/snapshot", "")]),
     ("tokens", &[("examples/shop", ".sql"), ("crates/dbopt-catalog/tests/common", ".sql")]),
 ];

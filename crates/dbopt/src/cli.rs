@@ -57,6 +57,9 @@ pub(crate) enum Command {
     /// Verify, anchor or export the audit record
     #[command(subcommand)]
     Audit(Audit),
+    /// Check policies, or describe them to an editor
+    #[command(subcommand)]
+    Policy(Policy),
     /// Print the JSON Schema of an output format
     Schema {
         /// Which format
@@ -98,6 +101,7 @@ pub(crate) enum SchemaOf {
     Explain,
     Logs,
     Migrate,
+    Policy,
     Snapshot,
 }
 
@@ -500,4 +504,64 @@ pub(crate) struct AuditExport {
     /// Write to a file instead of standard output
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<String>,
+}
+
+/// `dbopt policy`
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum Policy {
+    /// Find all that is wrong with policies, and where
+    #[command(
+        after_help = "Exit codes: 0 nothing wrong, 1 errors, or warnings with --fail-on warning, 2 usage or a file that \
+                      cannot be read."
+    )]
+    Check(PolicyCheck),
+    /// Print the JSON Schema of a kind of policy
+    Schema {
+        /// Which kind
+        #[arg(value_parser = clap::builder::PossibleValuesParser::new(crate::policies::KINDS.iter().map(|kind| kind.name)))]
+        kind: String,
+    },
+}
+
+/// `dbopt policy check`
+#[derive(Args, Clone, Debug)]
+pub(crate) struct PolicyCheck {
+    /// Policies; `-` is standard input, which can include no other files and whose secrets are not looked up
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<String>,
+    /// Do not look up secrets, on a machine that has none
+    #[arg(long)]
+    pub(crate) no_secrets: bool,
+    /// The least that makes the exit code 1
+    #[arg(long, value_enum, default_value_t = PolicyFailOn::Error, value_name = "SEVERITY")]
+    pub(crate) fail_on: PolicyFailOn,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = PolicyFormat::Terminal)]
+    pub(crate) format: PolicyFormat,
+}
+
+/// What makes `dbopt policy check` exit with 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PolicyFailOn {
+    /// Errors
+    Error,
+    /// Errors and warnings
+    Warning,
+}
+
+/// Output formats of `dbopt policy check`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PolicyFormat {
+    /// Text with source lines
+    Terminal,
+    /// dbopt's own JSON
+    Json,
+    /// SARIF 2.1.0
+    Sarif,
+    /// Workflow commands of GitHub Actions
+    Github,
+    /// GitLab's code quality report
+    Gitlab,
+    /// file:line:column lines
+    Gcc,
 }

@@ -7,6 +7,7 @@ mod document;
 mod exit;
 mod failure;
 mod output;
+mod policies;
 mod sql;
 mod view;
 

@@ -131,7 +131,7 @@ fn plans_are_explained() {
 
 #[test]
 fn shipped_schemas_are_those_of_the_code() {
-    for name in ["advice", "explain", "logs", "snapshot"] {
+    for name in ["advice", "explain", "logs", "policy", "snapshot"] {
         let shipped = support::root().join(format!("docs/schemas/{name}.schema.json"));
         let shipped = std::fs::read_to_string(&shipped).expect("run `cargo xtask schema`");
         assert_eq!(dbopt(&["schema", name]).stdout, shipped, "run `cargo xtask schema`");

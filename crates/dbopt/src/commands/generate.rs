@@ -42,6 +42,7 @@ pub(crate) fn schema(of: SchemaOf) -> Result<Exit, Failure> {
         SchemaOf::Explain => schemars::schema_for!(view::explain::ExplainView).to_value(),
         SchemaOf::Logs => schemars::schema_for!(view::logs::LogsView).to_value(),
         SchemaOf::Migrate => schemars::schema_for!(view::migrate::MigrateView).to_value(),
+        SchemaOf::Policy => schemars::schema_for!(view::policy::PolicyView).to_value(),
         SchemaOf::Snapshot => dbopt_catalog::snapshot::schema(),
     };
     output::json(None, &schema)?;

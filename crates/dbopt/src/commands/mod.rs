@@ -12,6 +12,7 @@ mod generate;
 mod interrupt;
 mod logs;
 mod migrate;
+mod policy;
 mod progress;
 mod read;
 mod snapshot;
@@ -43,6 +44,7 @@ pub(crate) fn run(cli: Cli, stderr: Stderr) -> Result<Exit, Failure> {
         Command::Apply(args) => apply::run(&context, &args),
         Command::Migrate(args) => migrate::run(&context, &args),
         Command::Audit(args) => audit::run(&context, &args),
+        Command::Policy(args) => policy::run(&context, &args),
         Command::Schema { of } => generate::schema(of),
         Command::Completions { shell } => generate::completions(shell),
         Command::Man { folder } => generate::man(&folder),

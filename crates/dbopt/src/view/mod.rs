@@ -12,6 +12,7 @@ pub(crate) mod finding;
 pub(crate) mod input;
 pub(crate) mod logs;
 pub(crate) mod migrate;
+pub(crate) mod policy;
 pub(crate) mod redact;
 
 /// Version of the wire formats.
