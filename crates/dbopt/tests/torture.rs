@@ -1,189 +1,221 @@
-//! `dbopt apply`, ended in every way at random moments. `cargo xtask torture apply` does it more often.
+//! `dbopt apply`, ended in every way at random points, beside an application that writes. After the next run the wanted
+//! indexes are valid, nothing else is left, and no valid index was dropped.
 //!
-//! After whatever happened, the next run has to bring about what was wanted: each advised index is there and valid, nothing
-//! else is left, and no valid index was dropped on the way.
+//! A handful of points every day; `cargo xtask torture apply --points 50` for more.
 
 mod support;
 
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use dbopt_testkit::{Cluster, Database};
 use serde_json::{Value, json};
-use support::{Ran, command, ran};
+use support::{command, dbopt, ran};
+use tokio_postgres::NoTls;
 
-/// How many points, and from which seed; `cargo xtask torture` sets them.
-const POINTS: &str = "DBOPT_TORTURE_POINTS";
-const SEED: &str = "DBOPT_TORTURE_SEED";
+const TABLES: &str = "
+    CREATE TABLE orders (id int PRIMARY KEY, customer_id int NOT NULL, status text NOT NULL, note text);
+    INSERT INTO orders SELECT n, n * 7919 % 20000, CASE WHEN n % 50 = 0 THEN 'open' ELSE 'done' END, md5(n::text)
+        FROM generate_series(1, 120000) n;
+    CREATE TABLE events (at int NOT NULL, kind int) PARTITION BY RANGE (at);
+    CREATE TABLE events_1 PARTITION OF events FOR VALUES FROM (0) TO (30000);
+    CREATE TABLE events_2 PARTITION OF events FOR VALUES FROM (30000) TO (1000000);
+    INSERT INTO events SELECT n, n * 7919 % 1000 FROM generate_series(0, 59999) n;
+    CREATE INDEX orders_keep ON orders (note, id);
+    CREATE INDEX orders_unused ON orders (status, id);";
 
-/// How `apply` is ended.
-#[derive(Clone, Copy, Debug)]
-enum End {
-    /// The client is killed with -9.
-    Client,
-    /// Its sessions are terminated.
-    Sessions,
-    /// The server crashes and starts again.
-    Server,
-}
+/// What is undone between two points.
+const UNDO: &str = "
+    DROP INDEX IF EXISTS orders_customer_id_idx, orders_lower_idx, orders_id_idx, events_kind_idx, events_1_kind_idx,
+        events_2_kind_idx;
+    CREATE INDEX IF NOT EXISTS orders_unused ON orders (status, id);";
 
-/// SplitMix64 (<https://prng.di.unimi.it/splitmix64.c>): the same points for the same seed.
-struct Random(u64);
+const WANTED: &str = "events_1_kind_idx, events_2_kind_idx, events_kind_idx, orders_customer_id_idx, orders_id_idx, \
+                      orders_keep, orders_lower_idx";
 
-impl Random {
-    /// From 0 to below 1.
-    fn draw(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
-    }
-}
-
-fn setting(name: &str, otherwise: u64) -> u64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
-}
-
-fn database(cluster: &Cluster) -> Database<'_> {
-    let database = cluster.database();
-    database.execute(
-        "CREATE TABLE t (a int, b text);
-         INSERT INTO t SELECT n, md5(n::text) FROM generate_series(1, 150000) n;
-         CREATE INDEX t_keep ON t (a, b);
-         CREATE TABLE p (at int, b text) PARTITION BY RANGE (at);
-         CREATE TABLE p_1 PARTITION OF p FOR VALUES FROM (0) TO (50000);
-         CREATE TABLE p_2 PARTITION OF p FOR VALUES FROM (50000) TO (100000);
-         INSERT INTO p SELECT n, md5(n::text) FROM generate_series(0, 99999) n;",
-    );
-    assert_eq!(support::dbopt(&["migrate", "up", "-d", &database.conn_string()]).code, 0);
-    database
-}
-
-fn entry(table: &str, name: &str, key: &str, sql: &[&str], rollback: &str) -> Value {
+fn create(table: &str, name: &str, key: &str, predicate: Option<&str>) -> Value {
+    let filter = predicate.map(|predicate| format!(" WHERE {predicate}")).unwrap_or_default();
+    let sql = format!("CREATE INDEX CONCURRENTLY {name} ON public.{table} USING btree ({key}){filter};");
     json!({
-        "schema": "public", "table": table, "name": name, "keys": [key], "include": [], "predicate": null,
-        "method": "btree", "sql": sql, "rollback": [rollback], "bytes": 4e6, "build_seconds": null, "replaces": [],
+        "schema": "public", "table": table, "name": name, "keys": [key], "include": [], "predicate": predicate,
+        "method": "btree", "sql": [sql], "rollback": [format!("DROP INDEX CONCURRENTLY IF EXISTS public.{name};")],
+        "bytes": 1e6, "build_seconds": null, "replaces": [],
     })
 }
 
-/// A file that advises an index of a table, one of a partitioned table, and another of the table.
-fn advice() -> tempfile::NamedTempFile {
-    let create = [
-        entry(
-            "t",
-            "t_b_idx",
-            "b",
-            &["CREATE INDEX CONCURRENTLY t_b_idx ON public.t USING btree (b);"],
-            "DROP INDEX CONCURRENTLY IF EXISTS public.t_b_idx;",
-        ),
-        entry(
-            "p",
-            "p_b_idx",
-            "b",
-            &[
-                "CREATE INDEX p_b_idx ON ONLY public.p USING btree (b);",
-                "CREATE INDEX CONCURRENTLY p_1_b_idx ON public.p_1 USING btree (b);",
-                "ALTER INDEX public.p_b_idx ATTACH PARTITION public.p_1_b_idx;",
-                "CREATE INDEX CONCURRENTLY p_2_b_idx ON public.p_2 USING btree (b);",
-                "ALTER INDEX public.p_b_idx ATTACH PARTITION public.p_2_b_idx;",
-            ],
-            "DROP INDEX IF EXISTS public.p_b_idx;",
-        ),
-        entry(
-            "t",
-            "t_a_idx",
-            "a",
-            &["CREATE INDEX CONCURRENTLY t_a_idx ON public.t USING btree (a);"],
-            "DROP INDEX CONCURRENTLY IF EXISTS public.t_a_idx;",
-        ),
-    ];
-    let file = tempfile::NamedTempFile::new().expect("a file");
-    let text = json!({"schema_version": 1, "catalogue": {"database": null}, "create": create, "drop": []});
-    std::fs::write(file.path(), text.to_string()).expect("it is written");
-    file
+/// A plain index, one over an expression, one with a predicate that the server prints otherwise, one of a partitioned
+/// table, and one to drop.
+fn advice() -> Value {
+    let mut partitioned = create("events", "events_kind_idx", "kind", None);
+    partitioned["sql"] = json!([
+        "CREATE INDEX events_kind_idx ON ONLY public.events USING btree (kind);",
+        "CREATE INDEX CONCURRENTLY events_1_kind_idx ON public.events_1 USING btree (kind);",
+        "ALTER INDEX public.events_kind_idx ATTACH PARTITION public.events_1_kind_idx;",
+        "CREATE INDEX CONCURRENTLY events_2_kind_idx ON public.events_2 USING btree (kind);",
+        "ALTER INDEX public.events_kind_idx ATTACH PARTITION public.events_2_kind_idx;",
+    ]);
+    partitioned["rollback"] = json!(["DROP INDEX IF EXISTS public.events_kind_idx;"]);
+    json!({
+        "schema_version": 1,
+        "create": [
+            create("orders", "orders_customer_id_idx", "customer_id", None),
+            create("orders", "orders_lower_idx", "lower(note)", None),
+            create("orders", "orders_id_idx", "id DESC", Some("status = 'open' AND id > 7")),
+            partitioned,
+        ],
+        "drop": [{
+            "schema": "public", "table": "orders", "name": "orders_unused",
+            "sql": "DROP INDEX CONCURRENTLY public.orders_unused;",
+            "rollback": "CREATE INDEX CONCURRENTLY orders_unused ON public.orders USING btree (status, id);",
+        }],
+    })
 }
 
-fn apply(database: &Database<'_>, file: &tempfile::NamedTempFile) -> Command {
-    let mut command = command();
-    command.arg("apply").arg(file.path()).args(["-d", &database.conn_string(), "--format", "json"]);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
+/// SplitMix64 (Steele, Lea, Flood 2014): a point can be run again from its seed, as far as time allows.
+struct Random(u64);
 
-/// The run after: it may find that the server has not yet noticed the end of the one before, and is then asked again.
-fn next(database: &Database<'_>, file: &tempfile::NamedTempFile) -> Ran {
-    let until = Instant::now() + Duration::from_secs(20);
-    loop {
-        let ran = ran(apply(database, file).output().expect("it starts"));
-        if ran.code != 75 || Instant::now() > until {
-            return ran;
-        }
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % bound
     }
 }
 
-/// Every index, by name and identity, that is valid or not.
-fn indexes(database: &Database<'_>, valid: bool) -> Vec<String> {
-    let sql = format!(
-        "SELECT c.relname || ' ' || c.oid FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid \
-         WHERE c.relnamespace = 'public'::regnamespace AND i.indisvalid = {valid} ORDER BY 1"
-    );
-    database.query(&sql).into_iter().filter_map(|row| row.into_iter().next().flatten()).collect()
+/// An application that writes in transactions of a tenth of a second. It counts what goes wrong while the server is up.
+struct Application {
+    stop: Arc<AtomicBool>,
+    faults: Arc<AtomicU32>,
+    is_down: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
 }
 
-fn end(how: End, child: &mut Child, cluster: &Cluster) {
-    match how {
-        // It may have come to its end before.
-        End::Client => drop(child.kill()),
-        End::Sessions => cluster.execute(
-            "postgres",
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'dbopt-run'",
-        ),
-        End::Server => {
-            cluster.crash();
-            cluster.restart().expect("the server starts again");
-        }
+impl Application {
+    fn start(conn_string: String) -> Self {
+        let (stop, faults) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
+        let is_down = Arc::new(AtomicBool::new(false));
+        let (stopped, counted, down) = (Arc::clone(&stop), Arc::clone(&faults), Arc::clone(&is_down));
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(async {
+                while !stopped.load(Ordering::Relaxed) {
+                    if let Err(error) = work(&conn_string, &stopped).await
+                        && !down.load(Ordering::Relaxed)
+                    {
+                        eprintln!("the application failed: {error}");
+                        counted.fetch_add(1, Ordering::Relaxed);
+                    }
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            });
+        });
+        Self { stop, faults, is_down, thread }
     }
+
+    fn end(self) -> u32 {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().expect("it does not panic");
+        self.faults.load(Ordering::Relaxed)
+    }
+}
+
+/// Writes until asked to stop or something goes wrong.
+async fn work(conn_string: &str, stop: &AtomicBool) -> Result<(), tokio_postgres::Error> {
+    let (client, connection) = tokio_postgres::connect(conn_string, NoTls).await?;
+    let connection = tokio::spawn(connection);
+    // Nobody may make it wait for long.
+    client.batch_execute("SET lock_timeout = '3s'").await?;
+    while !stop.load(Ordering::Relaxed) {
+        client.batch_execute("BEGIN; UPDATE orders SET note = note WHERE id % 5000 = 1").await?;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        client.batch_execute("INSERT INTO events VALUES (29999, 1), (30000, 1); COMMIT").await?;
+    }
+    drop(client);
+    let _ = connection.await;
+    Ok(())
+}
+
+fn spawn(args: &[&str]) -> Child {
+    command().args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts")
+}
+
+/// Valid indexes besides primary keys, by name; invalid ones say so.
+fn indexes(database: &Database<'_>) -> String {
+    database.value(
+        "SELECT string_agg(indexrelid::regclass || CASE WHEN indisvalid THEN '' ELSE ' invalid' END, ', ' \
+             ORDER BY indexrelid::regclass::text COLLATE \"C\") \
+         FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid \
+         WHERE relnamespace = 'public'::regnamespace AND NOT indisprimary",
+    )
+}
+
+fn number(variable: &str, otherwise: u64) -> u64 {
+    std::env::var(variable).ok().and_then(|value| value.parse().ok()).unwrap_or(otherwise)
 }
 
 #[test]
-fn whatever_ends_a_run_the_next_one_completes_it() {
-    let points = setting(POINTS, 6);
-    let seed = setting(SEED, u64::from(std::process::id()));
+fn apply_survives_its_end_at_any_point() {
+    let points = number("DBOPT_TORTURE_POINTS", 6);
+    let seed = number("DBOPT_TORTURE_SEED", 20_261_121);
     let mut random = Random(seed);
-    let cluster = Cluster::builder().start().expect("a cluster starts");
-    let database = database(&cluster);
-    let file = advice();
+    let cluster = Cluster::builder().start().expect("a cluster");
+    let database = cluster.database();
+    database.execute(TABLES);
+    let target = database.conn_string();
+    assert_eq!(dbopt(&["migrate", "up", "-d", &target]).code, 0);
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("advice.json").display().to_string();
+    std::fs::write(&file, advice().to_string()).expect("the advice is written");
+    let args = ["apply", &file, "-d", &target, "--drop", "--format", "json"];
+    let kept = database.value("SELECT 'orders_keep'::regclass::oid");
+    let application = Application::start(target.clone());
+
     let since = Instant::now();
-    let undisturbed = next(&database, &file);
+    let whole = dbopt(&args);
+    assert_eq!(whole.code, 0, "{}{}", whole.stderr, whole.stdout);
+    assert_eq!(indexes(&database), WANTED);
     let whole = since.elapsed();
-    assert_eq!(undisturbed.code, 0, "{} {}", undisturbed.stderr, undisturbed.stdout);
-    let mut unfinished = 0_u32;
     for point in 0..points {
-        database.execute("DROP INDEX IF EXISTS t_b_idx, p_b_idx, t_a_idx");
-        let how = [End::Client, End::Sessions, End::Server][(point % 3) as usize];
-        let after = whole.mul_f64(random.draw());
-        let place = format!("seed {seed}, point {point}: {how:?} after {after:?}");
-        let mut child = apply(&database, &file).spawn().expect("it starts");
-        std::thread::sleep(after);
-        end(how, &mut child, &cluster);
-        let ended = child.wait_with_output().expect("it ends");
-        unfinished += u32::from(!ended.status.success());
-        let before = indexes(&database, true);
-        let ran = next(&database, &file);
-        assert_eq!(ran.code, 0, "{place}: {} {}", ran.stderr, ran.stdout);
-        let (valid, invalid) = (indexes(&database, true), indexes(&database, false));
-        assert!(invalid.is_empty(), "{place}: {invalid:?} is left");
-        let names: Vec<&str> = valid.iter().filter_map(|index| index.split(' ').next()).collect();
-        assert_eq!(names, ["p_1_b_idx", "p_2_b_idx", "p_b_idx", "t_a_idx", "t_b_idx", "t_keep"], "{place}");
-        let lost: Vec<&String> = before.iter().filter(|index| !valid.contains(index)).collect();
-        assert!(lost.is_empty(), "{place}: {lost:?} was valid and was dropped");
-        assert_eq!(
-            database.value("SELECT count(*) FROM dbopt.journal WHERE closed_at IS NULL"),
-            "0",
-            "{place}: the journal is not closed"
-        );
+        database.execute(UNDO);
+        let wait = whole.mul_f64(random.below(1000) as f64 / 1000.0);
+        let way = ["client", "backend", "watcher", "server"][usize::try_from(point % 4).expect("it is small")];
+        let mut child = spawn(&args);
+        std::thread::sleep(wait);
+        let context = format!("seed {seed}, point {point}: {way} after {wait:?} of {whole:?}");
+        match way {
+            "client" => child.kill().expect("it can be killed"),
+            "server" => {
+                application.is_down.store(true, Ordering::Relaxed);
+                cluster.crash();
+                cluster.restart().expect("it recovers");
+                // The application may meet the end of its old session only now.
+                std::thread::sleep(Duration::from_millis(300));
+                application.is_down.store(false, Ordering::Relaxed);
+            }
+            _ => {
+                let order = if way == "backend" { "ASC" } else { "DESC" };
+                // The run's sessions in the order in which they were opened: the one that works, the one that watches.
+                database.execute(&format!(
+                    "SELECT pg_terminate_backend(pid) FROM (SELECT pid FROM pg_stat_activity \
+                     WHERE application_name = 'dbopt-run' ORDER BY backend_start {order} LIMIT 1) s"
+                ));
+            }
+        }
+        let ended = ran(child.wait_with_output().expect("it ends"));
+        let left = indexes(&database);
+        let next = dbopt(&args);
+        let told = format!("{context}\nleft: {left}\nfirst: {ended:?}\nnext: {next:?}");
+        assert!(!ended.stderr.contains("panicked"), "{told}");
+        assert_eq!(next.code, 0, "{told}");
+        assert_eq!(indexes(&database), WANTED, "{told}");
+        assert_eq!(database.value("SELECT 'orders_keep'::regclass::oid"), kept, "{told}");
+        assert_eq!(database.value("SELECT count(*) FROM dbopt.journal WHERE closed_at IS NULL"), "0", "{told}");
+        eprintln!("{context}: left {left}");
     }
-    // A moment before the end of the run is the most that the draw may miss.
-    assert!(unfinished > 0, "seed {seed}: every run came to its end, so nothing was tested");
+    assert_eq!(application.end(), 0, "the application was disturbed");
 }
