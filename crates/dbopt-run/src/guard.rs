@@ -35,15 +35,18 @@ pub(crate) async fn open(settings: &Settings) -> Result<Session, Error> {
     if session.in_recovery() {
         return Err(Error::Standby);
     }
-    // The journal must outlive a crash of the server whatever its default is. The tcp settings are no-ops on a socket.
-    session
-        .batch(&format!(
-            "SET application_name = '{APPLICATION_NAME}'; SET client_connection_check_interval = '1s'; \
-             SET synchronous_commit = on; SET default_transaction_read_only = off; \
-             SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; \
-             SET tcp_user_timeout = '30s';"
-        ))
-        .await?;
+    // The journal must outlive a crash of the server whatever its default is. A session waits for throttles and for the
+    // other one, so it may be idle. The TCP settings do nothing on a socket.
+    let mut settings = format!(
+        "SET application_name = '{APPLICATION_NAME}'; SET client_connection_check_interval = '1s'; \
+         SET synchronous_commit = on; SET default_transaction_read_only = off; SET idle_session_timeout = 0; \
+         SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; \
+         SET tcp_user_timeout = '30s';"
+    );
+    if session.server_version_num() >= 170_000 {
+        settings.push_str("SET transaction_timeout = 0;");
+    }
+    session.batch(&settings).await?;
     Ok(session)
 }
 

@@ -65,4 +65,4 @@ pub use report::{Effect, Event, Outcome, Progress, Report};
 pub use runner::{MIGRATION, Options, Runner};
 pub use step::{Action, Lock, Pending, Step};
 pub use stop::Stop;
-pub use throttle::{Limits, Probe};
+pub use throttle::{Limits, Probe, Unseen};

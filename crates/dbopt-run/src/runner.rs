@@ -16,7 +16,7 @@ use crate::lock;
 use crate::report::{Effect, Event, Outcome, Report};
 use crate::step::{Action, Step};
 use crate::stop::Stop;
-use crate::throttle::{Limits, Throttle};
+use crate::throttle::{self, Limits, Throttle, Unseen};
 
 /// The migration that the runner's tables come with.
 pub const MIGRATION: u32 = 3;
@@ -90,6 +90,14 @@ impl Runner {
     #[must_use]
     pub fn run(&self) -> i64 {
         self.journal.run()
+    }
+
+    /// What should make the run wait, and cannot, because its role may not see it.
+    ///
+    /// # Errors
+    /// When the session fails.
+    pub async fn unseen(&self) -> Result<Vec<Unseen>, Error> {
+        throttle::unseen(&self.control).await
     }
 
     /// Deals with what dead runs left: indexes here, other kinds by the command that wrote them.

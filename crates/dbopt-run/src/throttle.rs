@@ -80,6 +80,30 @@ const AUTOVACUUM: &str = "
     WHERE v.datname = pg_catalog.current_database() AND n.nspname = $1 AND c.relname = $2
         AND a.backend_type = 'autovacuum worker'";
 
+/// Something that should make a run wait, and that its role may not see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unseen {
+    /// What, as a sentence without full stop.
+    pub what: String,
+    /// The statement that would show it.
+    pub grant: String,
+}
+
+/// Looks whether there are replicas whose lag this role may not see: of others' senders only the process is shown.
+pub(crate) async fn unseen(session: &Session) -> Result<Vec<Unseen>, Error> {
+    let sql = "SELECT pg_catalog.count(*), pg_catalog.quote_ident(current_user) \
+               FROM pg_catalog.pg_stat_replication WHERE state IS NULL";
+    let rows = session.query(sql, &[]).await?;
+    let hidden = |row: &tokio_postgres::Row| Unseen {
+        what: format!(
+            "this role cannot see how far {} of the replicas are behind, so they hold nothing up",
+            row.get::<_, i64>(0)
+        ),
+        grant: format!("GRANT pg_monitor TO {};", row.get::<_, &str>(1)),
+    };
+    Ok(rows.first().filter(|row| row.get::<_, i64>(0) > 0).map(hidden).into_iter().collect())
+}
+
 /// Looks at the limits; keeps the last position in the WAL, to know its rate.
 #[derive(Debug)]
 pub(crate) struct Throttle {

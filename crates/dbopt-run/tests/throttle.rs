@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 
-use dbopt_run::{Event, Limits, Options, Outcome, Probe};
+use dbopt_run::{Event, Limits, Options, Outcome, Probe, Runner};
 use dbopt_testkit::Cluster;
 use support::{create, database, indexes, options, reason, run_with, start};
 
@@ -27,6 +27,16 @@ async fn a_delayed_replica_holds_a_run_until_it_has_caught_up() {
     // A replica is delayed at commits: it stops at the first, and the rest piles up behind.
     database.execute("INSERT INTO other VALUES (0)");
     database.execute("INSERT INTO other SELECT generate_series(1, 20000)");
+    // A role that may not see the replica is told so.
+    database.execute(
+        "CREATE ROLE app LOGIN; GRANT USAGE ON SCHEMA dbopt TO app; GRANT ALL ON ALL TABLES IN SCHEMA dbopt TO app",
+    );
+    let target = database.conn_string().replace("user=postgres", "user=app");
+    let runner = Runner::start(&support::settings(&target), "test", support::options()).await.expect("a run");
+    let unseen = runner.unseen().await.expect("it answers");
+    assert_eq!(unseen.iter().map(|unseen| unseen.grant.as_str()).collect::<Vec<_>>(), ["GRANT pg_monitor TO app;"]);
+    drop(runner);
+
     let options = Options { limits: Limits { replica_bytes: Some(100_000), ..limits() }, ..options() };
     let report = run_with(&database, options.clone()).await;
     assert!(matches!(report.outcome, Outcome::Blocked(_)), "{report:?}");

@@ -235,7 +235,7 @@ fn a_partitioned_table_gets_its_index_part_by_part() {
     let advice = advice("events", "events_kind_idx", &["kind"], &statements, rollback);
     let folder = folder();
     let path = file(&folder, "advice.json", &advice.to_string());
-    let parts = "events_1_kind_idx, events_2_kind_idx, events_kind_idx";
+    let parts = "events_1_k, events_1_kind, events_1_kind_idx, events_2_kind_idx, events_kind_idx";
     // As if an earlier run had been killed after its second statement.
     for statement in &statements[..2] {
         database.execute(statement);
@@ -244,6 +244,8 @@ fn a_partitioned_table_gets_its_index_part_by_part() {
     assert_eq!(dry.stdout.lines().collect::<Vec<_>>(), statements[2..], "{}", dry.stderr);
     database.execute(rollback);
     database.execute("DROP INDEX events_1_kind_idx");
+    // Indexes whose names are in the way, or only begin alike, change nothing.
+    database.execute("CREATE INDEX events_1_kind ON events_1 (kind); CREATE INDEX events_1_k ON events_1 (kind)");
 
     let done = dbopt(&["apply", &path, "-d", &target]);
     assert_eq!(done.code, 0, "{}{}", done.stderr, done.stdout);
@@ -251,7 +253,7 @@ fn a_partitioned_table_gets_its_index_part_by_part() {
     assert_eq!(dbopt(&["apply", &path, "-d", &target, "--dry-run"]).stdout, "");
     let back = dbopt(&["apply", &path, "-d", &target, "--rollback"]);
     assert_eq!(back.code, 0, "{}{}", back.stderr, back.stdout);
-    assert!(!indexes(&database).contains("events"), "{}", indexes(&database));
+    assert!(!indexes(&database).contains("kind_idx"), "{}", indexes(&database));
 }
 
 #[test]
@@ -295,4 +297,70 @@ fn what_is_in_the_way_decides_the_exit_code() {
     let ran = dbopt(&["apply", &path, "-d", &target, "--format", "json"]);
     assert_eq!(ran.code, 6, "{}", ran.stderr);
     assert!(ran.stdout.contains("something that is no index has this name"), "{}", ran.stdout);
+}
+
+/// The grants that docs/run.md lists are enough, without superuser.
+#[test]
+fn an_owner_with_the_documented_grants_can_apply() {
+    let (database, target) = shop(Cluster::shared());
+    database.execute(
+        "CREATE ROLE keeper LOGIN; ALTER TABLE orders OWNER TO keeper; GRANT CREATE ON SCHEMA public TO keeper;
+         GRANT USAGE ON SCHEMA dbopt TO keeper; GRANT SELECT ON dbopt.migration TO keeper;
+         GRANT SELECT, INSERT, UPDATE ON dbopt.run, dbopt.journal TO keeper;
+         GRANT SELECT, INSERT, DELETE ON dbopt.history TO keeper;",
+    );
+    let target = target.replace("user=postgres", "user=keeper");
+    let folder = folder();
+    let path = file(&folder, "advice.json", &simple().to_string());
+    let ran = dbopt(&["apply", &path, "-d", &target]);
+    assert_eq!(ran.code, 0, "{}{}", ran.stderr, ran.stdout);
+    let back = dbopt(&["apply", &path, "-d", &target, "--rollback"]);
+    assert_eq!(back.code, 0, "{}{}", back.stderr, back.stdout);
+    // Somebody else's table is not its to index.
+    database.execute("ALTER TABLE orders OWNER TO postgres");
+    let ran = dbopt(&["apply", &path, "-d", &target, "--format", "json"]);
+    assert_eq!(ran.code, 6, "{}", ran.stderr);
+    assert!(ran.stdout.contains("must be owner of table orders"), "{}", ran.stdout);
+}
+
+/// A SIGTERM finishes the step that is being done; what is left is deferred.
+#[test]
+fn a_signal_finishes_the_step_and_defers_the_rest() {
+    let (database, target) = shop(Cluster::shared());
+    database.execute("CREATE TABLE other (a int)");
+    let mut advice = simple();
+    let mut second = advice["create"][0].clone();
+    second["name"] = json!("orders_note_idx");
+    second["keys"] = json!(["note"]);
+    second["sql"] = json!(["CREATE INDEX CONCURRENTLY orders_note_idx ON public.orders USING btree (note);"]);
+    second["rollback"] = json!(["DROP INDEX CONCURRENTLY IF EXISTS public.orders_note_idx;"]);
+    advice["create"].as_array_mut().expect("a list").push(second);
+    let folder = folder();
+    let path = file(&folder, "advice.json", &advice.to_string());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let (reader, connection) =
+            tokio_postgres::connect(&database.conn_string(), tokio_postgres::NoTls).await.expect("a session");
+        tokio::spawn(connection);
+        reader.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT FROM other").await.expect("it reads");
+        let mut command = support::command();
+        command.args(["apply", &path, "-d", &target, "--format", "json"]);
+        let child = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn();
+        let child = child.expect("the binary starts");
+        let deadline = std::time::Instant::now() + Duration::from_secs(30);
+        while !indexes(&database).contains("invalid") {
+            assert!(std::time::Instant::now() < deadline, "the build never began");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let kill = std::process::Command::new("sh").arg("-c").arg(format!("kill -TERM {}", child.id())).status();
+        assert!(kill.expect("sh can be run").success());
+        std::thread::sleep(Duration::from_millis(200));
+        reader.batch_execute("COMMIT").await.expect("nobody disturbed it");
+        let ran = support::ran(child.wait_with_output().expect("it ends"));
+        assert_eq!(ran.code, 4, "{}", ran.stderr);
+        let view: Value = serde_json::from_str(&ran.stdout).expect("it is JSON");
+        let outcomes = [&view["steps"][0]["outcome"], &view["steps"][1]["outcome"]];
+        assert_eq!(outcomes, [&json!("done"), &json!("deferred")]);
+    });
+    assert_eq!(indexes(&database), "orders_customer_id_idx, orders_status, orders_status_again");
 }

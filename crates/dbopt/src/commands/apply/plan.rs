@@ -4,6 +4,8 @@
 //! of them is taken over: names, keys and predicate are looked at one by one, the statements are made from them as
 //! `dbopt advise` makes them, and any difference ends the command before it begins.
 
+use std::collections::BTreeSet;
+
 use dbopt_advisor::statements::{self, Part, PartKind};
 use dbopt_catalog::{Catalog, Index, KeyPart, Method, Relkind, TableId};
 use dbopt_finding::Finding;
@@ -259,11 +261,13 @@ fn is_one_statement(sql: &str) -> bool {
 /// then their names would count as taken.
 fn without_own(catalog: &Catalog, create: &Create) -> Catalog {
     let mut catalog = catalog.clone();
+    let words: BTreeSet<&str> = create
+        .sql
+        .iter()
+        .flat_map(|sql| lex(sql.as_bytes()).filter_map(|token| sql.get(token.start..token.end)))
+        .collect();
     for table in &mut catalog.tables {
-        table.indexes.retain(|index| {
-            let name = quote_ident(&index.name);
-            !create.sql.iter().any(|sql| sql.contains(&*name))
-        });
+        table.indexes.retain(|index| !words.contains(&*quote_ident(&index.name)));
     }
     catalog
 }
