@@ -73,17 +73,23 @@ impl Binaries {
         command
     }
 
+    /// Whether this installation has a program; some have server programs only.
+    #[must_use]
+    pub fn has(&self, program: &str) -> bool {
+        self.folder.join(program).is_file()
+    }
+
     /// A command that runs a client program such as `pgbench`: this installation's own, or another's when this one has
     /// server programs only. Clients of one major talk to servers of another.
     #[must_use]
     pub fn client(&self, program: &str) -> Command {
-        if self.folder.join(program).is_file() {
+        if self.has(program) {
             return self.command(program);
         }
         let other = Self::from_pg_config()
             .or_else(|| Self::from_path(&std::env::var_os("PATH").unwrap_or_default()))
             .or_else(|| Self::from_debian(Path::new("/usr/lib/postgresql")))
-            .filter(|other| other.folder.join(program).is_file());
+            .filter(|other| other.has(program));
         other.map_or_else(|| Command::new(program), |other| other.command(program))
     }
 
