@@ -134,9 +134,20 @@ impl<'a> HypoPgWhatIf<'a> {
         Ok(())
     }
 
+    /// auto_explain looks up the indexes of every plan that it logs and fails on those that do not exist, and with it
+    /// the EXPLAIN. Whoever may not switch it off gets its failures as refusals.
+    async fn quieten_auto_explain(&self) -> Result<(), WhatIfError> {
+        let off = "SELECT set_config(name, '-1', false) FROM pg_settings WHERE name = 'auto_explain.log_min_duration'";
+        match self.client.batch_execute(off).await {
+            Ok(()) => Ok(()),
+            Err(error) => refusal(error).map(drop),
+        }
+    }
+
     async fn begin(&mut self) -> Result<(), WhatIfError> {
         if !self.ready {
             self.reset().await?;
+            self.quieten_auto_explain().await?;
             self.ready = true;
         }
         // Statements are told apart by the rules of standard strings, so these must hold.

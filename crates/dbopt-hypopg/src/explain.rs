@@ -46,14 +46,18 @@ impl Explanation {
             return Err("EXPLAIN does not take such a statement");
         }
         Ok(if parameters == 0 {
-            Self { before: None, explain: format!("EXPLAIN (FORMAT JSON) {statement}"), after: None }
+            Self { before: None, explain: format!("EXPLAIN (FORMAT JSON, VERBOSE) {statement}"), after: None }
         } else if server_version_num >= HAS_GENERIC_PLAN {
-            Self { before: None, explain: format!("EXPLAIN (FORMAT JSON, GENERIC_PLAN) {statement}"), after: None }
+            Self {
+                before: None,
+                explain: format!("EXPLAIN (FORMAT JSON, VERBOSE, GENERIC_PLAN) {statement}"),
+                after: None,
+            }
         } else {
             let nulls = vec!["NULL"; usize::from(parameters)].join(", ");
             Self {
                 before: Some(format!("PREPARE {PREPARED} AS {statement}")),
-                explain: format!("EXPLAIN (FORMAT JSON) EXECUTE {PREPARED} ({nulls})"),
+                explain: format!("EXPLAIN (FORMAT JSON, VERBOSE) EXECUTE {PREPARED} ({nulls})"),
                 after: Some("DEALLOCATE dbopt_what_if"),
             }
         })
@@ -95,12 +99,12 @@ mod tests {
     #[test]
     fn parameters_decide_the_form() {
         let plain = Explanation::of("SELECT 1;", 150_000).expect("one statement");
-        assert_eq!(plain.explain, "EXPLAIN (FORMAT JSON) SELECT 1");
+        assert_eq!(plain.explain, "EXPLAIN (FORMAT JSON, VERBOSE) SELECT 1");
         let new = Explanation::of("SELECT $2", 160_000).expect("one statement");
-        assert_eq!(new.explain, "EXPLAIN (FORMAT JSON, GENERIC_PLAN) SELECT $2");
+        assert_eq!(new.explain, "EXPLAIN (FORMAT JSON, VERBOSE, GENERIC_PLAN) SELECT $2");
         let old = Explanation::of("SELECT $2, '$9'", 150_000).expect("one statement");
         assert_eq!(old.before.as_deref(), Some("PREPARE dbopt_what_if AS SELECT $2, '$9'"));
-        assert_eq!(old.explain, "EXPLAIN (FORMAT JSON) EXECUTE dbopt_what_if (NULL, NULL)");
+        assert_eq!(old.explain, "EXPLAIN (FORMAT JSON, VERBOSE) EXECUTE dbopt_what_if (NULL, NULL)");
     }
 
     #[test]

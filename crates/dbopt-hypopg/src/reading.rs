@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use dbopt_advisor::{CandidateId, UsedIndex};
 use dbopt_catalog::{Catalog, Index, KeyPart, TableId};
-use dbopt_plan::{Node, Plan};
+use dbopt_plan::{Node, Plan, Relation};
 
 /// The indexes that exist only in this session, by the names that plans give them.
 pub(crate) type Hypothetical = BTreeMap<String, CandidateId>;
@@ -12,10 +12,10 @@ pub(crate) type Hypothetical = BTreeMap<String, CandidateId>;
 /// The indexes that a plan uses, each once, sorted.
 pub(crate) fn used(plan: &Plan, hypothetical: &Hypothetical, catalog: &Catalog) -> Vec<UsedIndex> {
     let mut used: Vec<UsedIndex> = Vec::new();
-    let mut table = None;
+    let mut table: Option<&Relation> = None;
     for (_, node) in plan.nodes() {
-        if let Some(name) = node.relation.as_ref().and_then(|relation| relation.name.as_deref()) {
-            table = Some(name);
+        if let Some(relation) = node.relation.as_ref().filter(|relation| relation.name.is_some()) {
+            table = Some(relation);
         }
         let Some(name) = &node.index_name else { continue };
         match hypothetical.get(name) {
@@ -29,17 +29,18 @@ pub(crate) fn used(plan: &Plan, hypothetical: &Hypothetical, catalog: &Catalog) 
     used
 }
 
-/// An existing index by its name and its table's. Plans name no schema without VERBOSE; of several such tables the first
-/// on the search path counts.
-fn existing(catalog: &Catalog, table: Option<&str>, name: &str) -> Option<UsedIndex> {
+/// An existing index by its name and its table's. Schemas may have tables and indexes of the same names, so the table's
+/// schema counts where the plan says it.
+fn existing(catalog: &Catalog, table: Option<&Relation>, name: &str) -> Option<UsedIndex> {
     let found = |id: TableId| {
         let index = catalog.table(id).indexes.iter().position(|index| index.name == name)?;
         Some(UsedIndex::Existing(id, index))
     };
-    let preferred = table.and_then(|table| catalog.find(None, table)).and_then(found);
-    preferred.or_else(|| {
+    let named = table.and_then(|table| catalog.find(table.schema.as_deref(), table.name.as_deref()?));
+    named.and_then(found).or_else(|| {
         let all = (0..catalog.tables.len()).map(TableId);
-        all.filter(|id| table.is_none_or(|table| catalog.table(*id).name == table)).find_map(found)
+        all.filter(|id| table.is_none_or(|table| table.name.as_deref() == Some(&catalog.table(*id).name)))
+            .find_map(found)
     })
 }
 

@@ -148,7 +148,7 @@ async fn load_queries(
         workload.merge(read::workload(context, &args.logs, others, &args.reading)?);
     }
     let known = findings.len();
-    findings.append(&mut workload.findings);
+    findings.extend(workload.findings.iter().cloned());
     let (mut queries, more) = queries_from_workload(&workload, catalog);
     findings.extend(more);
     let of_workload = queries.len();
@@ -254,8 +254,15 @@ fn refused(refusals: &[Refusal], queries: &[Query], redact: bool) -> Finding {
         let reason = if redact { "(message withheld)" } else { first.reason.as_str() };
         message.push_str(&format!("; first {fingerprint}: {reason}"));
     }
-    Finding::warning("queries-not-planned", message)
-        .help("grant the role SELECT on the tables, or connect as one that may plan the application's statements")
+    // HypoPG's indexes are in no catalogue, where auto_explain looks for the indexes of the plans that it logs.
+    let by_auto_explain = refusals.iter().any(|refusal| refusal.reason.contains("cache lookup failed for index"));
+    Finding::warning("queries-not-planned", message).help(if by_auto_explain {
+        "auto_explain fails on HypoPG's indexes, and this role may not switch it off for its session: GRANT SET ON PARAMETER \
+         auto_explain.log_min_duration to it (from PostgreSQL 15), or connect as a superuser"
+    } else {
+        "grant the role USAGE on the schemas and SELECT on the tables, or connect as one that may plan the application's \
+         statements"
+    })
 }
 
 /// HypoPG, when it is wanted and usable; otherwise a finding or a failure says why not.
