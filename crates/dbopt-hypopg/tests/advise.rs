@@ -183,3 +183,36 @@ async fn an_interrupt_gives_the_best_answer_so_far() {
     assert!(advice.interrupted);
     assert!(advice.create.is_empty());
 }
+
+/// Tenants' schemas often have the same tables with indexes of the same names.
+#[tokio::test]
+async fn indexes_of_the_same_name_are_told_apart_by_schema() {
+    let Some(database) = database() else { return };
+    for schema in ["one", "two"] {
+        database.execute(&format!(
+            "CREATE SCHEMA {schema}; CREATE TABLE {schema}.t (a int, b text);
+             INSERT INTO {schema}.t SELECT g, g::text FROM generate_series(1, 20000) g;
+             CREATE INDEX t_a_idx ON {schema}.t (a); ANALYZE {schema}.t;"
+        ));
+    }
+    let queries = [query("SELECT * FROM two.t WHERE a = 7", 50.0)];
+    let (catalog, advice) = run(&database, &queries, &AdviseOptions::default()).await;
+    let unused: Vec<&str> = advice
+        .unproven
+        .iter()
+        .map(|unproven| catalog.table(unproven.table).schema.as_str())
+        .filter(|schema| ["one", "two"].contains(schema))
+        .collect();
+    assert_eq!(unused, ["one"]);
+}
+
+/// A value that every logged call happens to have is no state that every later call will have.
+#[tokio::test]
+async fn one_value_of_many_gets_no_index_of_its_own() {
+    let Some(database) = database() else { return };
+    let mut same = query("SELECT total FROM orders WHERE customer_id = 42 ORDER BY placed_at", 50.0);
+    same.constants = same.statement.blocks.iter().flat_map(|block| block.filters.clone()).collect();
+    let (catalog, advice) = run(&database, &[same], &AdviseOptions::default()).await;
+    let created = created(&catalog, &advice);
+    assert!(!created.is_empty() && created.iter().all(|sql| !sql.contains("WHERE")), "{created:?}");
+}

@@ -323,6 +323,7 @@ pub(crate) struct Doctor {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum DoctorFor {
     Advise,
+    Apply,
     Audit,
     Logs,
     Migrate,
@@ -334,6 +335,7 @@ impl DoctorFor {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Advise => "advise",
+            Self::Apply => "apply",
             Self::Audit => "audit",
             Self::Logs => "logs",
             Self::Migrate => "migrate",

@@ -76,6 +76,14 @@ fn mostly_unreadable_input_changes_the_exit_code() {
 }
 
 #[test]
+fn an_unreadable_log_beside_a_good_one_changes_the_exit_code() {
+    let log = support::shop("postgresql.log");
+    let ran = dbopt(&["advise", "/no/such.log", &log, "--snapshot", &support::shop("shop.snapshot.json")]);
+    assert_eq!(ran.code, 6, "{}", ran.stderr);
+    assert!(ran.stderr.contains("/no/such.log") && ran.stdout.contains("Create"), "{}", ran.stderr);
+}
+
+#[test]
 fn a_catalogue_of_another_database_is_named() {
     let (_folder, ddl) = file("other.sql", b"CREATE TABLE elsewhere (id int PRIMARY KEY);");
     let run = dbopt(&["advise", &shop("postgresql.log"), "--ddl", &ddl]);
