@@ -10,7 +10,10 @@ use dbopt_testkit::{Cluster, Database};
 use tokio_postgres::NoTls;
 
 fn database() -> Option<Database<'static>> {
-    let cluster = Cluster::shared();
+    database_of(Cluster::shared())
+}
+
+fn database_of(cluster: &Cluster) -> Option<Database<'_>> {
     if !cluster.has_extension("hypopg") {
         return None;
     }
@@ -215,4 +218,21 @@ async fn one_value_of_many_gets_no_index_of_its_own() {
     let (catalog, advice) = run(&database, &[same], &AdviseOptions::default()).await;
     let created = created(&catalog, &advice);
     assert!(!created.is_empty() && created.iter().all(|sql| !sql.contains("WHERE")), "{created:?}");
+}
+
+/// auto_explain looks for the indexes of plans in the catalogue, where HypoPG's are not.
+#[tokio::test]
+async fn auto_explain_does_not_stand_in_the_way() {
+    let cluster = Cluster::builder()
+        .setting("session_preload_libraries", "auto_explain")
+        .setting("auto_explain.log_min_duration", "0")
+        .start()
+        .expect("a cluster starts");
+    let Some(database) = database_of(&cluster) else { return };
+    let queries = [query("SELECT * FROM orders WHERE customer_id = 42", 50.0)];
+    let (catalog, advice) = run(&database, &queries, &AdviseOptions::default()).await;
+    assert_eq!(
+        created(&catalog, &advice),
+        ["CREATE INDEX orders_customer_id_idx ON public.orders USING btree (customer_id)"]
+    );
 }
