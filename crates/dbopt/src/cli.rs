@@ -149,8 +149,8 @@ pub(crate) enum LogFormat {
 /// `dbopt advise`
 #[derive(Args, Clone, Debug)]
 #[command(
-    after_help = "Exit codes: 0 done, 1 advice with --fail-on advice, 2 usage or unusable input, 3 connection, 6 an input \
-                  not read or less than half of all recognised, 70 internal error, 130 interrupted (the best answer so far is printed)."
+    after_help = "Exit codes: 0 done, 1 advice with --fail-on advice, 2 usage or no usable input, 3 connection, 6 one \
+                  of several inputs not read or less than half of all recognised, 70 internal error, 130 interrupted (the best answer so far is printed)."
 )]
 pub(crate) struct Advise {
     /// Server logs (stderr, csvlog or jsonlog; plain, gz, zst, bz2, lz4 or xz); `-` is standard input
