@@ -377,15 +377,18 @@ pub(crate) struct Apply {
     /// Print the statements, and run none
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Begin no build while a transaction of the database is older than this
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, help_heading = "Care")]
-    pub(crate) old_transaction: u64,
-    /// Give a build up that has waited for others this long
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, help_heading = "Care")]
-    pub(crate) longest_wait: u64,
-    /// Wait this long for replicas, slots and autovacuum before an index counts as blocked
-    #[arg(long, value_name = "SECONDS", default_value_t = 300, help_heading = "Care")]
-    pub(crate) patience: u64,
+    /// Policy of kind `run`: windows, limits and locks; the flags below win over it
+    #[arg(long, value_name = "FILE", help_heading = "Care")]
+    pub(crate) policy: Option<std::path::PathBuf>,
+    /// Begin no build while a transaction of the database is older than this [default: 60]
+    #[arg(long, value_name = "SECONDS", help_heading = "Care")]
+    pub(crate) old_transaction: Option<u64>,
+    /// Give a build up that has waited for others this long [default: 60]
+    #[arg(long, value_name = "SECONDS", help_heading = "Care")]
+    pub(crate) longest_wait: Option<u64>,
+    /// Wait this long for replicas, slots and autovacuum before an index counts as blocked [default: 300]
+    #[arg(long, value_name = "SECONDS", help_heading = "Care")]
+    pub(crate) patience: Option<u64>,
     /// Begin nothing while this file exists
     #[arg(long, value_name = "FILE", help_heading = "Care")]
     pub(crate) stop_file: Option<std::path::PathBuf>,

@@ -364,3 +364,28 @@ fn a_signal_finishes_the_step_and_defers_the_rest() {
     });
     assert_eq!(indexes(&database), "orders_customer_id_idx, orders_status, orders_status_again");
 }
+
+#[test]
+fn a_policy_says_when_and_how_carefully() {
+    let (database, target) = shop(Cluster::shared());
+    let folder = folder();
+    let path = file(&folder, "advice.json", &simple().to_string());
+    let policy = |name: &str, more: &str| file(&folder, name, &format!("policy = \"run\"\nversion = 1\n{more}"));
+    let apply = |policy: &str| dbopt(&["apply", &path, "-d", &target, "--policy", policy]);
+
+    apply(&policy("bad.toml", "oldest_transactoin = \"1m\"\n")).fails(2, "cannot be used, and nothing was done");
+    // A window of an hour on the day that is neither yesterday, today nor tomorrow anywhere.
+    let now = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC);
+    let days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+    let away = days[(now.weekday().to_monday_zero_offset() as usize + 3) % 7];
+    let closed = format!("[[window]]\ndays = [\"{away}\"]\nfrom = \"01:00\"\nto = \"02:00\"\nzone = \"UTC\"\n");
+    apply(&policy("closed.toml", &closed)).fails(4, "the next one opens at");
+    assert_eq!(database.value("SELECT count(*) FROM pg_class WHERE relname = 'orders_customer_id_idx'"), "0");
+
+    let stop = file(&folder, "stop", "");
+    let stopped = apply(&policy("stopped.toml", &format!("stop_file = \"{stop}\"\n")));
+    assert_eq!(stopped.code, 4, "{}", stopped.stderr);
+    let done = apply(&policy("open.toml", ""));
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert_eq!(database.value("SELECT count(*) FROM pg_class WHERE relname = 'orders_customer_id_idx'"), "1");
+}

@@ -3,15 +3,12 @@
 mod file;
 mod key;
 mod plan;
-
-use std::sync::Arc;
-use std::time::Duration;
+mod settings;
 
 use dbopt_finding::Finding;
 use dbopt_pg::Session;
 use dbopt_run::{
-    Action, Error, Event, Fate, Limits, Options, Outcome, Report, Runner, Stop, created, find_index, predict_seconds,
-    same_definition,
+    Action, Error, Event, Fate, Outcome, Report, Runner, created, find_index, predict_seconds, same_definition,
 };
 use indicatif::ProgressBar;
 
@@ -93,16 +90,10 @@ async fn proven(session: &Session, plan: Plan) -> Result<Plan, Error> {
 }
 
 async fn apply(context: &Context, args: &Apply, plan: Plan) -> Result<Exit, Failure> {
-    let settings = connect::settings(context, &args.connection)?;
-    let options = Options {
-        stop: Stop { flag: Arc::clone(context.interrupt.flag()), file: args.stop_file.clone(), until: None },
-        oldest_transaction: Duration::from_secs(args.old_transaction),
-        longest_wait: Duration::from_secs(args.longest_wait),
-        limits: Limits { patience: Duration::from_secs(args.patience), ..Limits::default() },
-        ..Options::default()
-    };
+    let target = connect::settings(context, &args.connection)?;
+    let options = settings::options(context, args)?;
     let failed = |error| failure(error, args);
-    let started = connect::or_interrupted(context, Runner::start(&settings, "apply", options)).await?;
+    let started = connect::or_interrupted(context, Runner::start(&target, "apply", options)).await?;
     let mut runner = started.map_err(failed)?;
     let mut view = ApplyView::new(false, Some(runner.run()));
     let repairs = runner.repair().await.map_err(failed)?;
