@@ -1,6 +1,6 @@
 //! What a machine and a database can and cannot do for dbopt, and what to install or grant.
 //!
-//! [`read`] asks the server for [`facts::Facts`]; each other module turns them into [`Check`]s, so that the checks are
+//! [`read()`] asks the server for [`facts::Facts`]; each other module turns them into [`Check`]s, so that the checks are
 //! functions of plain data.
 
 mod extensions;
