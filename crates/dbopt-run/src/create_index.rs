@@ -73,11 +73,7 @@ impl CreateIndex {
                 });
             }
             (ended, facts) => {
-                let outcome = match ended {
-                    Ended::Done => Outcome::Failed("the server built it and it is not valid".to_owned()),
-                    Ended::GivenUp(waits_for) => Outcome::Deferred(format!("it waited too long for {waits_for}")),
-                    Ended::Failed(error) => Outcome::Failed(error.to_string()),
-                };
+                let outcome = ended.outcome(Outcome::Failed("the server built it and it is not valid".to_owned()));
                 self.clean_up(hands, entry, outcome, facts.filter(|facts| !facts.is_valid)).await?
             }
         };

@@ -7,7 +7,7 @@ use crate::horizon::old_transaction;
 use crate::index;
 use crate::report::{Effect, Outcome};
 use crate::step::{Action, Lock, Pending, Step};
-use crate::watch::{self, Ended};
+use crate::watch;
 
 pub(crate) const KIND: &str = "drop-index";
 
@@ -66,13 +66,8 @@ impl DropIndex {
         if left.as_ref().is_none_or(|left| left.is_valid) {
             hands.journal.close(hands.control, entry).await?;
         }
-        let outcome = match ended {
-            Ended::Done => Outcome::Done,
-            Ended::GivenUp(waits_for) => Outcome::Deferred(format!("it waited too long for {waits_for}")),
-            Ended::Failed(error) => Outcome::Failed(error.to_string()),
-        };
         Ok(Effect {
-            outcome,
+            outcome: ended.outcome(Outcome::Done),
             bytes_before: Some(facts.bytes),
             bytes_after: Some(left.map_or(0, |left| left.bytes)),
             definition: Some(facts.definition),

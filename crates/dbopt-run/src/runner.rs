@@ -110,18 +110,23 @@ impl Runner {
         for entry in entries {
             lock::recheck(&self.work).await?;
             let mut ignore = |_: Event<'_>| {};
-            let mut hands = Hands {
-                work: &self.work,
-                control: &self.control,
-                work_pid: self.work_pid,
-                journal: &self.journal,
-                options: &self.options,
-                on_event: &mut ignore,
-            };
+            let mut hands = self.hands(&mut ignore);
             let fate = leftover::repair(&mut hands, &entry).await?;
             repairs.push(Repair { entry, fate });
         }
         Ok(repairs)
+    }
+
+    /// What an action works with.
+    fn hands<'a>(&'a self, on_event: &'a mut dyn FnMut(Event<'_>)) -> Hands<'a> {
+        Hands {
+            work: &self.work,
+            control: &self.control,
+            work_pid: self.work_pid,
+            journal: &self.journal,
+            options: &self.options,
+            on_event,
+        }
     }
 
     /// Closes an entry of a dead run that the command itself has resumed.
@@ -158,14 +163,7 @@ impl Runner {
                 None => {
                     lock::recheck(&self.work).await?;
                     on_event(Event::Begun(&step));
-                    let mut hands = Hands {
-                        work: &self.work,
-                        control: &self.control,
-                        work_pid: self.work_pid,
-                        journal: &self.journal,
-                        options: &self.options,
-                        on_event,
-                    };
+                    let mut hands = self.hands(on_event);
                     action.run(&mut hands).await?
                 }
             };

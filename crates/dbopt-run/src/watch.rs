@@ -10,7 +10,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::error::Error;
 use crate::hands::Hands;
-use crate::report::{Event, Progress};
+use crate::report::{Event, Outcome, Progress};
 
 /// How a watched statement ended.
 #[derive(Debug)]
@@ -21,6 +21,17 @@ pub(crate) enum Ended {
     GivenUp(String),
     /// The server could not do it.
     Failed(dbopt_pg::Error),
+}
+
+impl Ended {
+    /// What is reported, when a statement that ended well comes to this.
+    pub(crate) fn outcome(self, done: Outcome) -> Outcome {
+        match self {
+            Self::Done => done,
+            Self::GivenUp(waits_for) => Outcome::Deferred(format!("it waited too long for {waits_for}")),
+            Self::Failed(error) => Outcome::Failed(error.to_string()),
+        }
+    }
 }
 
 /// How often the second session looks.

@@ -6,7 +6,7 @@ use dbopt_finding::Finding;
 use dbopt_report::{Document, markdown, terminal};
 
 use crate::{
-    cli::{Color, Global},
+    cli::{Color, Global, ReportFormat},
     failure::Failure,
 };
 
@@ -20,6 +20,21 @@ pub(crate) fn data(to: Option<&str>, text: &str) -> Result<(), Failure> {
             }
             _ => Ok(()),
         },
+    }
+}
+
+/// Writes a view in the format asked for: as JSON, or as its document.
+pub(crate) fn report<V: serde::Serialize>(
+    global: &Global,
+    format: ReportFormat,
+    to: Option<&str>,
+    view: &V,
+    document: impl FnOnce(&V) -> Document,
+) -> Result<(), Failure> {
+    match format {
+        ReportFormat::Json => json(to, view),
+        ReportFormat::Table => text(global, to, &document(view)),
+        ReportFormat::Markdown => markdown(to, &document(view)),
     }
 }
 

@@ -29,6 +29,9 @@ pub(super) struct Explorer<'a> {
     pub(super) floor: Vec<Option<Answer>>,
     /// Workload cost of all reads without candidates.
     pub(super) base: f64,
+    /// The least that an index must save: a share of what all candidates together could save. A share of the whole cost
+    /// would let one enormous query that no index helps hide all others.
+    pub(super) least_gain: f64,
     best: Option<Selection>,
 }
 
@@ -45,6 +48,7 @@ impl<'a> Explorer<'a> {
             before: vec![None; queries],
             floor: vec![None; queries],
             base: 0.0,
+            least_gain: 0.0,
             best: None,
             problem,
         };
@@ -89,7 +93,10 @@ impl<'a> Explorer<'a> {
             // An engine that fails with all candidates at once still counts as one that finds no use for them.
             self.floor[query.0] = answer.or_else(|| self.before[query.0].clone());
         }
-        self.base = self.nothing().reads;
+        let before = self.nothing();
+        self.base = before.reads;
+        let possible: f64 = before.costs.iter().enumerate().map(|(at, cost)| self.headroom(QueryId(at), *cost)).sum();
+        self.least_gain = (self.limits.total_gain * possible).max(1e-12 * self.base);
     }
 
     /// The empty selection.

@@ -62,7 +62,7 @@ impl Explorer<'_> {
             }
             let with = self.moved(&current, &[], &ids).await;
             let gain = current.objective() - with.objective();
-            if gain <= self.least_gain() {
+            if gain <= self.least_gain {
                 continue;
             }
             if addition.against == Some(current.set.len()) {
@@ -115,7 +115,7 @@ impl Explorer<'_> {
                 let gain = without.objective() - current.objective();
                 let felt = |query: &QueryId| self.is_felt(*query, without.costs[query.0], current.costs[query.0]);
                 let helps = self.users[id.0].iter().any(felt) || gain >= MUCH * self.base;
-                let unworthy = gain <= self.least_gain() || !helps;
+                let unworthy = gain <= self.least_gain || !helps;
                 if unworthy && worst.as_ref().is_none_or(|(least, _)| gain < *least) {
                     worst = Some((gain, without));
                 }
@@ -269,14 +269,6 @@ impl Explorer<'_> {
     /// Bytes that an addition takes beyond what is there.
     fn size(&self, current: &Selection, ids: &[CandidateId]) -> f64 {
         ids.iter().filter(|id| !current.set.contains(id)).map(|id| self.bytes(*id)).sum::<f64>().max(1.0)
-    }
-
-    /// The least that an index must save: a share of what all candidates together could save. A share of the whole cost
-    /// would let one enormous query that no index helps hide all others.
-    fn least_gain(&self) -> f64 {
-        let before = self.nothing();
-        let possible: f64 = before.costs.iter().enumerate().map(|(at, cost)| self.headroom(QueryId(at), *cost)).sum();
-        (self.limits.total_gain * possible).max(1e-12 * self.base)
     }
 
     /// Whether one candidate is a smaller version of another: its columns, key and included, are among the other's.

@@ -198,9 +198,5 @@ fn failure(error: Error, args: &Apply) -> Failure {
 }
 
 fn print(context: &Context, args: &Apply, view: &ApplyView) -> Result<(), Failure> {
-    match args.format {
-        ReportFormat::Json => output::json(None, view),
-        ReportFormat::Table => output::text(&context.global, None, &document::apply::document(view)),
-        ReportFormat::Markdown => output::markdown(None, &document::apply::document(view)),
-    }
+    output::report(&context.global, args.format, None, view, document::apply::document)
 }

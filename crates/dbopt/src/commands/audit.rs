@@ -14,7 +14,7 @@ use dbopt_pg::SessionProfile;
 
 use super::{Context, connect, migrate, read};
 use crate::{
-    cli::{Audit, AuditAnchor, AuditExport, AuditSource, AuditVerify, ReportFormat},
+    cli::{Audit, AuditAnchor, AuditExport, AuditSource, AuditVerify},
     document,
     exit::Exit,
     failure::Failure,
@@ -44,11 +44,7 @@ fn verify(context: &Context, args: &AuditVerify) -> Result<Exit, Failure> {
     })?;
     let report = verifier.finish();
     let view = VerifyView::new(&report);
-    match args.format {
-        ReportFormat::Json => output::json(None, &view)?,
-        ReportFormat::Table => output::text(&context.global, None, &document::audit::document(&view))?,
-        ReportFormat::Markdown => output::markdown(None, &document::audit::document(&view))?,
-    }
+    output::report(&context.global, args.format, None, &view, document::audit::document)?;
     Ok(if report.fault_count == 0 { Exit::Done } else { Exit::Findings })
 }
 

@@ -4,7 +4,7 @@ use dbopt_pg::SessionProfile;
 
 use super::{Context, connect};
 use crate::{
-    cli::{Doctor, DoctorFailOn, ReportFormat},
+    cli::{Doctor, DoctorFailOn},
     doctor::{self, Check, Machine, Verdict},
     document,
     exit::Exit,
@@ -30,11 +30,7 @@ pub(crate) fn run(context: &Context, args: &Doctor) -> Result<Exit, Failure> {
     };
     let checks = doctor::check(&Machine::look(), facts.as_ref()).into_iter().filter(wanted).collect();
     let view = DoctorView::new(checks, facts.as_ref());
-    match args.format {
-        ReportFormat::Json => output::json(None, &view)?,
-        ReportFormat::Table => output::text(&context.global, None, &document::doctor::document(&view))?,
-        ReportFormat::Markdown => output::markdown(None, &document::doctor::document(&view))?,
-    }
+    output::report(&context.global, args.format, None, &view, document::doctor::document)?;
     let worst = view.checks.iter().map(|check| check.verdict).max().unwrap_or(Verdict::Good);
     let fails = match args.fail_on {
         DoctorFailOn::Missing => worst == Verdict::Missing,

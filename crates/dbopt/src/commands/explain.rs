@@ -3,14 +3,7 @@
 use dbopt_finding::Severity;
 
 use super::{Context, read};
-use crate::{
-    cli::{Explain, ReportFormat},
-    document,
-    exit::Exit,
-    failure::Failure,
-    output,
-    view::explain::ExplainView,
-};
+use crate::{cli::Explain, document, exit::Exit, failure::Failure, output, view::explain::ExplainView};
 
 /// Reads EXPLAIN output and prints where its time goes.
 pub(crate) fn run(context: &Context, args: &Explain) -> Result<Exit, Failure> {
@@ -24,11 +17,7 @@ pub(crate) fn run(context: &Context, args: &Explain) -> Result<Exit, Failure> {
     context.stderr.findings(&findings);
     let view = ExplainView::new(&plans, &findings);
     let to = args.output.as_deref();
-    match args.format {
-        ReportFormat::Json => output::json(to, &view)?,
-        ReportFormat::Table => output::text(&context.global, to, &document::explain::document(&view))?,
-        ReportFormat::Markdown => output::markdown(to, &document::explain::document(&view))?,
-    }
+    output::report(&context.global, args.format, to, &view, document::explain::document)?;
     let broken = findings.iter().any(|finding| finding.severity == Severity::Error);
     Ok(if broken { Exit::Partial } else { Exit::Done })
 }

@@ -1,14 +1,7 @@
 //! `dbopt logs`
 
 use super::{Context, read};
-use crate::{
-    cli::{Logs, ReportFormat},
-    document,
-    exit::Exit,
-    failure::Failure,
-    output,
-    view::logs::LogsView,
-};
+use crate::{cli::Logs, document, exit::Exit, failure::Failure, output, view::logs::LogsView};
 
 /// Reads logs and prints what they hold.
 pub(crate) fn run(context: &Context, args: &Logs) -> Result<Exit, Failure> {
@@ -16,10 +9,6 @@ pub(crate) fn run(context: &Context, args: &Logs) -> Result<Exit, Failure> {
     context.stderr.findings(&workload.findings);
     let view = LogsView::new(&workload, args.top, args.redact);
     let to = args.output.as_deref();
-    match args.format {
-        ReportFormat::Json => output::json(to, &view)?,
-        ReportFormat::Table => output::text(&context.global, to, &document::logs::document(&view))?,
-        ReportFormat::Markdown => output::markdown(to, &document::logs::document(&view))?,
-    }
+    output::report(&context.global, args.format, to, &view, document::logs::document)?;
     Ok(read::exit(context, &workload))
 }

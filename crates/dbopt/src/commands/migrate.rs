@@ -7,7 +7,7 @@ use dbopt_pg::{Session, SessionProfile};
 
 use super::{Context, connect};
 use crate::{
-    cli::{Connection, Migrate, MigrateArgs, ReportFormat},
+    cli::{Connection, Migrate, MigrateArgs},
     document,
     exit::Exit,
     failure::Failure,
@@ -61,11 +61,7 @@ fn profile() -> SessionProfile {
 }
 
 fn print(context: &Context, args: &MigrateArgs, view: &MigrateView) -> Result<(), Failure> {
-    match args.format {
-        ReportFormat::Json => output::json(None, view),
-        ReportFormat::Table => output::text(&context.global, None, &document::migrate::document(view)),
-        ReportFormat::Markdown => output::markdown(None, &document::migrate::document(view)),
-    }
+    output::report(&context.global, args.format, None, view, document::migrate::document)
 }
 
 /// Asks for dbopt's schema up to a migration, for commands that use its tables.
