@@ -1,6 +1,8 @@
 //! What a store answers.
 
-use std::time::Duration;
+use std::{ops::Deref, time::Duration};
+
+use smallvec::SmallVec;
 
 /// How long a charge has to wait for one window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,13 +40,46 @@ pub struct WindowState {
     pub wait: Wait,
 }
 
+/// The windows of an answer: a slice, of which the first four are kept without allocating.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WindowStates(SmallVec<[WindowState; 4]>);
+
+impl Deref for WindowStates {
+    type Target = [WindowState];
+
+    fn deref(&self) -> &[WindowState] {
+        &self.0
+    }
+}
+
+impl FromIterator<WindowState> for WindowStates {
+    fn from_iter<I: IntoIterator<Item = WindowState>>(windows: I) -> Self {
+        Self(windows.into_iter().collect())
+    }
+}
+
+impl Extend<WindowState> for WindowStates {
+    fn extend<I: IntoIterator<Item = WindowState>>(&mut self, windows: I) {
+        self.0.extend(windows);
+    }
+}
+
+impl<'a> IntoIterator for &'a WindowStates {
+    type Item = &'a WindowState;
+    type IntoIter = std::slice::Iter<'a, WindowState>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
+    }
+}
+
 /// What became of some charges that were asked together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// Whether all were admitted. Otherwise nothing was charged.
     pub admitted: bool,
     /// The windows of each charge, in the order of the charges and, in each, of [`crate::Limit::windows`].
-    pub windows: Vec<WindowState>,
+    pub windows: WindowStates,
 }
 
 impl Answer {

@@ -11,12 +11,14 @@ mod answer;
 mod gcra;
 mod key;
 mod limit;
+mod memory;
 mod store;
 mod window;
 
-pub use answer::{Answer, Wait, WindowState};
+pub use answer::{Answer, Wait, WindowState, WindowStates};
 pub use gcra::Gcra;
 pub use key::{Key, Keyer};
 pub use limit::{Algorithm, InvalidLimit, Limit, MOST_WINDOWS};
+pub use memory::{MemoryConfig, MemoryStore};
 pub use store::{Charge, Lease, Store, StoreError};
 pub use window::Window;
