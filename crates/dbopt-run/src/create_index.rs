@@ -64,7 +64,7 @@ impl CreateIndex {
         let facts = index::find(hands.control, schema, object).await?;
         let outcome = match (ended, facts) {
             (Ended::Done, Some(facts)) if facts.is_valid => {
-                hands.journal.close(hands.control, entry).await?;
+                hands.journal.close(entry);
                 return Ok(Effect {
                     outcome: Outcome::Done,
                     bytes_before: None,
@@ -126,7 +126,7 @@ impl CreateIndex {
                 other => other,
             });
         }
-        hands.journal.close(hands.control, entry).await?;
+        hands.journal.close(entry);
         Ok(outcome)
     }
 }

@@ -7,6 +7,9 @@ use crate::report::{Effect, Outcome};
 use crate::step::{Action, Pending, Step};
 use crate::watch::plain;
 
+/// How the journal calls such a statement, whatever the step is.
+pub(crate) const KIND: &str = "statement";
+
 /// One statement that is done or not done as a whole, under a short `lock_timeout`, with a few tries.
 ///
 /// While it waits for its lock everybody else waits behind it, so it waits only a moment, lets them pass, and tries
@@ -39,13 +42,33 @@ impl Ddl {
                 return Ok(Outcome::Skipped("it is done already".to_owned()).into());
             }
         }
+        let Step { schema, object, .. } = &self.step;
+        let table = match &self.step.table {
+            Some((schema, name)) => index::table(hands.control, schema, name).await?.map(|(table, _)| table),
+            None => None,
+        };
+        // Where the object is an index, its size and looks are worth writing down.
+        let before = index::find(hands.control, schema, object).await?;
+        let definition = before.as_ref().map(|facts| facts.definition.as_str());
         for statement in &self.step.statements {
-            if let Some(outcome) = self.try_for(hands, statement).await? {
+            let names = (schema.as_str(), object.as_str());
+            let entry = hands.journal.open(hands.control, KIND, names, table, statement, definition).await?;
+            let outcome = self.try_for(hands, statement).await?;
+            // It is done or not done as a whole.
+            hands.journal.close(entry);
+            if let Some(outcome) = outcome {
                 return Ok(outcome.into());
             }
         }
-        // Where the object is an index, its size and looks are worth writing down.
-        let facts = index::find(hands.control, &self.step.schema, &self.step.object).await?;
+        let facts = index::find(hands.control, schema, object).await?;
+        if let (Some(before), None) = (&before, &facts) {
+            return Ok(Effect {
+                outcome: Outcome::Done,
+                bytes_before: Some(before.bytes),
+                bytes_after: Some(0),
+                definition: Some(before.definition.clone()),
+            });
+        }
         let bytes_after = facts.as_ref().map(|facts| facts.bytes);
         let definition = facts.map(|facts| facts.definition);
         Ok(Effect { outcome: Outcome::Done, bytes_before: None, bytes_after, definition })

@@ -64,7 +64,7 @@ impl DropIndex {
         let left = index::find(hands.control, schema, object).await?;
         // A drop that was broken off leaves the index invalid, and the entry stays open for the next run to complete it.
         if left.as_ref().is_none_or(|left| left.is_valid) {
-            hands.journal.close(hands.control, entry).await?;
+            hands.journal.close(entry);
         }
         Ok(Effect {
             outcome: ended.outcome(Outcome::Done),

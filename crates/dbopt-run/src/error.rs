@@ -31,6 +31,15 @@ pub enum Error {
         /// The server process.
         pid: i32,
     },
+    /// The audit record could not be appended to.
+    #[error(transparent)]
+    Audit(#[from] dbopt_audit::Error),
+    /// The policy wants an audit record, and the role may not append to it.
+    #[error("this role may not append to the audit record, which the policy requires")]
+    Unaudited {
+        /// The statement that would let it.
+        grant: String,
+    },
     /// The lock was lost, with the session or without it.
     #[error("the lock of this run was lost, so nothing more is done")]
     LockLost,
@@ -43,6 +52,8 @@ impl Error {
         Some(match self {
             Self::Session(error) => return error.hint(),
             Self::Schema(error) => return error.hint(database),
+            Self::Audit(error) => return error.hint(),
+            Self::Unaudited { grant } => grant.clone(),
             Self::Standby => "connect to the primary".to_owned(),
             Self::Pooled { .. } => "a lock, a setting and a concurrent index build belong to one session, which \
                                     PgBouncer's pool_mode=transaction takes away; connect to the server's own port, \

@@ -1,18 +1,21 @@
 //! The history: what ran, with sizes and seconds; what predictions and roll-backs are made from.
 
 use dbopt_pg::Session;
+use serde_json::json;
 
+use crate::audit::Change;
 use crate::error::Error;
-use crate::index::IndexFacts;
-use crate::journal::{Entry, Journal};
+use crate::journal::{Entry, Journal, begin, commit};
+use crate::leftover::Fate;
 use crate::report::Report;
 
 /// How many rows are kept.
 const ROWS: i64 = 10_000;
 
 impl Journal {
-    /// Writes down what became of a step.
-    pub(crate) async fn record(
+    /// Writes down what became of a step: its row here, the end of its journal entries, and the audit's second record,
+    /// all or none of them.
+    pub(crate) async fn settle(
         &self,
         control: &Session,
         report: &Report,
@@ -25,6 +28,8 @@ impl Journal {
         let step = &report.step;
         let (relation, table_bytes) = table.unzip();
         let predicted = step.bytes.map(|bytes| bytes as i64);
+        begin(control).await?;
+        self.close_ended(control).await?;
         control
             .query(
                 sql,
@@ -46,22 +51,38 @@ impl Journal {
                 ],
             )
             .await?;
-        Ok(())
+        if let Some(begun) = self.take_begun() {
+            let change = Change { run: self.run(), kind: step.kind, schema: &step.schema, object: &step.object };
+            let more = [("begun", json!(begun)), ("bytes", json!(report.bytes_after))];
+            self.audit().ended(control, change, report.outcome.word(), &more).await?;
+        }
+        commit(control).await
     }
 
-    /// Writes down a step of a dead run that had come to its end; how long it took is not known and counts as nothing
-    /// for predictions.
-    pub(crate) async fn adopt(&self, control: &Session, entry: &Entry, facts: &IndexFacts) -> Result<(), Error> {
-        let sql = "INSERT INTO dbopt.history (run, kind, schema, object, relation, definition, outcome, bytes_after, \
-                       seconds) VALUES ($1, $2, $3, $4, $5, $6, 'done', $7, 0)";
-        let table = facts.table;
-        control
-            .query(
-                sql,
-                &[&entry.run, &entry.kind, &entry.schema, &entry.object, &table, &facts.definition, &facts.bytes],
-            )
-            .await?;
-        Ok(())
+    /// Writes down what became of an entry of a dead run, all of it or nothing: the end of the entry unless something is
+    /// left, the audit's record, and the step itself when it had come to its end. How long that took is not known, and
+    /// counts as nothing for predictions.
+    pub(crate) async fn settle_repair(
+        &self,
+        control: &Session,
+        entry: &Entry,
+        fate: &Fate,
+        adopted: Option<&Adopted>,
+    ) -> Result<(), Error> {
+        begin(control).await?;
+        self.close_ended(control).await?;
+        if let Some(Adopted { kind, definition, bytes }) = adopted {
+            let sql = "INSERT INTO dbopt.history (run, kind, schema, object, relation, definition, outcome, \
+                           bytes_after, seconds) VALUES ($1, $2, $3, $4, $5, $6, 'done', $7, 0)";
+            let Entry { run, schema, object, table, .. } = entry;
+            control.query(sql, &[run, kind, schema, object, table, definition, bytes]).await?;
+        }
+        if fate.is_settled() {
+            let change = Change { run: self.run(), kind: "repair", schema: &entry.schema, object: &entry.object };
+            let more = [("of_run", json!(entry.run)), ("of_kind", json!(entry.kind))];
+            self.audit().ended(control, change, fate.word(), &more).await?;
+        }
+        commit(control).await
     }
 
     /// Drops the oldest rows beyond what is kept.
@@ -70,6 +91,14 @@ impl Journal {
         control.query(sql, &[&ROWS]).await?;
         Ok(())
     }
+}
+
+/// A step of a dead run that had come to its end.
+#[derive(Clone, Debug)]
+pub(crate) struct Adopted {
+    pub(crate) kind: &'static str,
+    pub(crate) definition: Option<String>,
+    pub(crate) bytes: i64,
 }
 
 /// A predicted duration, and what it is worth.
@@ -97,25 +126,51 @@ pub async fn predict_seconds(session: &Session, kind: &str, table_bytes: i64) ->
     Ok(row.and_then(|(rate, samples)| rate.map(|rate| Predicted { seconds: rate * table_bytes as f64, samples })))
 }
 
-/// An index that a run created.
+/// An index that a run created or dropped.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Created {
+pub struct Known {
     /// The table's identity.
     pub table: u32,
-    /// As the server printed it.
+    /// As the server printed it; of a build that a dead run left open and nobody saw, the statement.
     pub definition: String,
+    /// Its size, where that is known.
+    pub bytes: Option<i64>,
 }
 
-/// What the history says of an index: how a run created it, unless it was dropped since.
+/// What is known of an index that a run created, unless it was dropped since: by the history, or by the journal when the
+/// run was killed before it could tell the history.
 ///
 /// # Errors
 /// When the session fails.
-pub async fn created(session: &Session, schema: &str, name: &str) -> Result<Option<Created>, Error> {
-    let sql = "SELECT kind, relation, definition FROM dbopt.history \
-               WHERE schema = $1 AND object = $2 AND outcome = 'done' ORDER BY id DESC LIMIT 1";
-    let rows = session.query(sql, &[&schema, &name]).await?;
-    let last = rows.first().filter(|row| row.get::<_, &str>(0).starts_with("create"));
-    Ok(last.and_then(|row| {
-        Some(Created { table: row.get::<_, Option<u32>>(1)?, definition: row.get::<_, Option<String>>(2)? })
-    }))
+pub async fn created(session: &Session, schema: &str, name: &str) -> Result<Option<Known>, Error> {
+    last(session, schema, name, "create").await
+}
+
+/// What is known of an index that a run dropped, unless it was created since.
+///
+/// # Errors
+/// When the session fails.
+pub async fn dropped(session: &Session, schema: &str, name: &str) -> Result<Option<Known>, Error> {
+    last(session, schema, name, "drop").await
+}
+
+/// The last that was done to an index, if that was to create or to drop it as `verb` says. An open entry is later than all
+/// of the history, but what it began may not have come about, so one of the other verb says nothing.
+async fn last(session: &Session, schema: &str, name: &str, verb: &str) -> Result<Option<Known>, Error> {
+    let sql = "SELECT pg_catalog.starts_with(pg_catalog.lower(w.did), $3), w.relation, w.definition, w.bytes FROM ( \
+                   (SELECT 0, j.id, j.statement, j.relation, coalesce(j.definition, j.statement), NULL::bigint \
+                    FROM dbopt.journal j WHERE j.closed_at IS NULL AND j.schema = $1 AND j.object = $2 \
+                        AND pg_catalog.starts_with(pg_catalog.lower(j.statement), $3)) \
+                   UNION ALL \
+                   (SELECT 1, h.id, h.kind, h.relation, h.definition, coalesce(h.bytes_before, h.bytes_after) \
+                    FROM dbopt.history h WHERE h.schema = $1 AND h.object = $2 AND h.outcome = 'done' \
+                        AND (h.kind LIKE 'create-%' OR h.kind LIKE 'drop-%')) \
+               ) w (place, id, did, relation, definition, bytes) \
+               ORDER BY w.place, w.id DESC LIMIT 1";
+    let rows = session.query(sql, &[&schema, &name, &verb]).await?;
+    let known = |row: &tokio_postgres::Row| {
+        let (table, definition) = (row.get::<_, Option<u32>>(1)?, row.get::<_, Option<String>>(2)?);
+        row.get::<_, bool>(0).then(|| Known { table, definition, bytes: row.get(3) })
+    };
+    Ok(rows.first().and_then(known))
 }

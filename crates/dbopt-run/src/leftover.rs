@@ -6,9 +6,11 @@
 
 use dbopt_sql::quote_ident;
 
+use crate::audit::Change;
 use crate::definition::same_definition;
 use crate::error::Error;
 use crate::hands::Hands;
+use crate::history::Adopted;
 use crate::index::{self, IndexFacts};
 use crate::journal::Entry;
 use crate::watch::{self, Ended};
@@ -45,28 +47,74 @@ pub enum Fate {
     Unknown,
 }
 
+impl Fate {
+    /// The one word for it.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing-left",
+            Self::Complete => "complete",
+            Self::Dropped => "dropped",
+            Self::Kept(_) | Self::Unknown => "kept",
+            Self::Foreign(_) => "not-ours",
+        }
+    }
+
+    /// Whether the entry needs no further run.
+    pub(crate) fn is_settled(&self) -> bool {
+        matches!(self, Self::Nothing | Self::Complete | Self::Dropped)
+    }
+}
+
 /// Deals with one entry of an earlier run.
 pub(crate) async fn repair(hands: &mut Hands<'_>, entry: &Entry) -> Result<Fate, Error> {
-    if entry.kind != crate::create_index::KIND && entry.kind != crate::drop_index::KIND {
+    if ![crate::create_index::KIND, crate::drop_index::KIND, crate::ddl::KIND].contains(&&*entry.kind) {
         return Ok(Fate::Unknown);
     }
-    let fate = match index::find(hands.control, &entry.schema, &entry.object).await? {
-        None => Fate::Nothing,
-        Some(facts) => match unfit(&facts, entry) {
-            Some(reason) => Fate::Foreign(reason),
+    let facts = index::find(hands.control, &entry.schema, &entry.object).await?;
+    let is_drop = entry.statement.starts_with("DROP ");
+    let (fate, adopted) = match &facts {
+        // The statement had come to its end, and only the history was not told.
+        None if is_drop => (Fate::Nothing, Some(Adopted::dropped(entry.definition.clone()))),
+        None => (Fate::Nothing, None),
+        Some(facts) if entry.kind == crate::ddl::KIND => match made(facts, entry) {
+            true => (Fate::Complete, Some(Adopted::created(facts))),
+            false => (Fate::Nothing, None),
+        },
+        Some(facts) => match unfit(facts, entry) {
+            Some(reason) => (Fate::Foreign(reason), None),
             // A drop that had not begun leaves everything as it was.
-            None if facts.is_valid && entry.kind == crate::drop_index::KIND => Fate::Nothing,
-            None if facts.is_valid => {
-                hands.journal.adopt(hands.control, entry, &facts).await?;
-                Fate::Complete
+            None if facts.is_valid && is_drop => (Fate::Nothing, None),
+            None if facts.is_valid => (Fate::Complete, Some(Adopted::created(facts))),
+            None => {
+                let fate = discard(hands, entry.id, &entry.schema, &entry.object, facts).await?;
+                let is_done = is_drop && fate == Fate::Dropped;
+                (fate, is_done.then(|| Adopted::dropped(Some(facts.definition.clone()))))
             }
-            None => discard(hands, entry.id, &entry.schema, &entry.object, &facts).await?,
         },
     };
-    if matches!(fate, Fate::Nothing | Fate::Complete | Fate::Dropped) {
-        hands.journal.close(hands.control, entry.id).await?;
+    if fate.is_settled() {
+        hands.journal.close(entry.id);
     }
+    hands.journal.settle_repair(hands.control, entry, &fate, adopted.as_ref()).await?;
     Ok(fate)
+}
+
+impl Adopted {
+    fn created(facts: &IndexFacts) -> Self {
+        Self { kind: crate::create_index::KIND, definition: Some(facts.definition.clone()), bytes: facts.bytes }
+    }
+
+    fn dropped(definition: Option<String>) -> Self {
+        Self { kind: crate::drop_index::KIND, definition, bytes: 0 }
+    }
+}
+
+/// Whether an index came from a plain statement of a dead run. The name was free when that began.
+fn made(facts: &IndexFacts, entry: &Entry) -> bool {
+    entry.definition.is_none()
+        && entry.table == Some(facts.table)
+        && same_definition(&facts.definition, &entry.statement)
 }
 
 /// Drops an invalid index that is proven to be ours.
@@ -81,11 +129,15 @@ pub(crate) async fn discard(
         return Ok(Fate::Kept(format!("{builder} is working on the table")));
     }
     let sql = format!("DROP INDEX CONCURRENTLY IF EXISTS {}.{};", quote_ident(schema), quote_ident(name));
-    Ok(match watch::run(hands, &sql, entry).await? {
+    let change = Change { run: hands.journal.run(), kind: "drop-leftover", schema, object: name };
+    let begun = hands.journal.record_begun(hands.control, change, &sql).await?;
+    let fate = match watch::run(hands, &sql, entry).await? {
         Ended::Done => Fate::Dropped,
         Ended::GivenUp(waits_for) => Fate::Kept(format!("its table is in use by {waits_for}")),
         Ended::Failed(error) => Fate::Kept(error.to_string()),
-    })
+    };
+    hands.journal.record_ended(hands.control, change, fate.word(), begun).await?;
+    Ok(fate)
 }
 
 /// Why an index is not the one that an entry names.

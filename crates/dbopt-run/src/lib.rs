@@ -21,6 +21,7 @@
 //! ```
 #![warn(missing_docs)]
 
+mod audit;
 mod backoff;
 mod batch;
 mod create_index;
@@ -54,7 +55,7 @@ pub use drop_index::DropIndex;
 pub use error::Error;
 pub use guard::{APPLICATION_NAME, builds_concurrently, refuse_pooler};
 pub use hands::Hands;
-pub use history::{Created, Predicted, created, predict_seconds};
+pub use history::{Known, Predicted, created, dropped, predict_seconds};
 pub use index::{IndexFacts, find as find_index};
 pub use journal::Entry;
 pub use leftover::{Fate, Repair};

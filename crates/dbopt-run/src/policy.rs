@@ -41,11 +41,18 @@ impl Policy for RunPolicy {
             own.longest_wait,
         );
         let patience = table.or("patience", "How long to wait for another run to end.", own.patience);
+        let audit_required = table
+            .choice(
+                "audit",
+                "Whether nothing may be changed without a record of it in the audit.",
+                &[("required", true), ("when-allowed", false)],
+            )
+            .unwrap_or(own.audit_required);
         let windows =
             Windows(table.sections("window", "When something may be begun; always when none is given.", Window::read));
         let limits = table.section("throttle", "What makes a run wait before each step.", limits);
         let backoff = table.section("locks", "How plain statements try for their locks.", backoff);
-        let options = Options { stop, limits, oldest_transaction, longest_wait, backoff, patience };
+        let options = Options { stop, limits, oldest_transaction, longest_wait, backoff, audit_required, patience };
         Some(Self { windows, options })
     }
 }
@@ -143,12 +150,13 @@ mod tests {
             (shipped.options.oldest_transaction, shipped.options.longest_wait, shipped.options.patience),
             (own.oldest_transaction, own.longest_wait, own.patience)
         );
+        assert_eq!(shipped.options.audit_required, own.audit_required);
     }
 
     #[test]
     fn each_key_has_its_effect() {
         let policy = read(
-            "stop_file = 'stop'\noldest_transaction = '5m'\nlongest_wait = '30s'\npatience = '9s'\n\
+            "stop_file = 'stop'\naudit = 'required'\noldest_transaction = '5m'\nlongest_wait = '30s'\npatience = '9s'\n\
              [[window]]\nfrom = '22:00'\nto = '05:00'\n\
              [throttle]\nreplica_bytes = 'off'\nreplica_time = '5s'\nslot_bytes = '1GB'\nwal_per_second = '16MB'\n\
              autovacuum = false\npatience = '1m'\npause = '2s'\n[throttle.probe]\nsql = 'SELECT 1'\nlongest = '10ms'\n\
@@ -158,6 +166,7 @@ mod tests {
         assert_eq!(policy.windows.0.len(), 1);
         let (options, seconds) = (policy.options, Duration::from_secs);
         assert_eq!(options.stop.file, Some("stop".into()));
+        assert!(options.audit_required);
         assert_eq!(
             (options.oldest_transaction, options.longest_wait, options.patience),
             (seconds(300), seconds(30), seconds(9))

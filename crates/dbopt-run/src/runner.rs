@@ -5,13 +5,14 @@ use std::time::Duration;
 use dbopt_pg::{Session, Settings};
 use tokio::time::Instant;
 
+use crate::audit::{self, Audit};
 use crate::backoff::Backoff;
 use crate::error::Error;
 use crate::guard;
 use crate::hands::Hands;
 use crate::index;
 use crate::journal::{Entry, Journal};
-use crate::leftover::{self, Repair};
+use crate::leftover::{self, Fate, Repair};
 use crate::lock;
 use crate::report::{Effect, Event, Outcome, Report};
 use crate::step::{Action, Step};
@@ -34,6 +35,8 @@ pub struct Options {
     pub longest_wait: Duration,
     /// How plain statements try for their locks.
     pub backoff: Backoff,
+    /// Whether nothing may be changed without a record of it in the audit.
+    pub audit_required: bool,
     /// How long to wait for the lock of the run, and for sessions of a dead run to end.
     pub patience: Duration,
 }
@@ -46,6 +49,7 @@ impl Default for Options {
             oldest_transaction: Duration::from_secs(60),
             longest_wait: Duration::from_secs(60),
             backoff: Backoff::default(),
+            audit_required: false,
             patience: Duration::from_secs(3),
         }
     }
@@ -71,11 +75,12 @@ impl Runner {
         let control = guard::open(settings).await?;
         guard::refuse_pooler(&work, &control).await?;
         dbopt_migrate::require(&control, MIGRATION).await?;
+        let audit = Audit::open(&control, command, options.audit_required).await?;
         lock::take(&work, options.patience).await?;
         let work_pid = guard::backend_pid(&work).await?;
         let own = [work_pid, guard::backend_pid(&control).await?];
         lock::refuse_orphans(&control, own, options.patience).await?;
-        let journal = Journal::begin(&control, command, work_pid).await?;
+        let journal = Journal::begin(&control, command, work_pid, audit).await?;
         let throttle = Throttle::new(options.limits.clone());
         Ok(Self { work, control, work_pid, journal, options, throttle })
     }
@@ -92,12 +97,21 @@ impl Runner {
         self.journal.run()
     }
 
-    /// What should make the run wait, and cannot, because its role may not see it.
+    /// What the run should look at or write down, and cannot.
     ///
     /// # Errors
     /// When the session fails.
     pub async fn unseen(&self) -> Result<Vec<Unseen>, Error> {
-        throttle::unseen(&self.control).await
+        let mut unseen = throttle::unseen(&self.control).await?;
+        if !self.journal.audit().is_kept() {
+            let rows = self.control.query("SELECT pg_catalog.quote_ident(current_user)", &[]).await?;
+            unseen.push(Unseen {
+                what: "this role may not append to the audit record, so what is changed is not recorded there"
+                    .to_owned(),
+                help: audit::grant(rows.first().map_or("dbopt_runner", |row| row.get(0))),
+            });
+        }
+        Ok(unseen)
     }
 
     /// Deals with what dead runs left: indexes here, other kinds by the command that wrote them.
@@ -134,7 +148,8 @@ impl Runner {
     /// # Errors
     /// When the session fails.
     pub async fn close(&self, entry: &Entry) -> Result<(), Error> {
-        self.journal.close(&self.control, entry.id).await
+        self.journal.close(entry.id);
+        self.journal.settle_repair(&self.control, entry, &Fate::Complete, None).await
     }
 
     /// Runs actions one after another. What befalls one object is in its report; an error ends the run.
@@ -169,7 +184,7 @@ impl Runner {
             };
             let Effect { outcome, bytes_before, bytes_after, definition } = effect;
             let report = Report { step, outcome, bytes_before, bytes_after, seconds: since.elapsed().as_secs_f64() };
-            self.journal.record(&self.control, &report, definition.as_deref(), table).await?;
+            self.journal.settle(&self.control, &report, definition.as_deref(), table).await?;
             on_event(Event::Ended(&report));
             reports.push(report);
         }

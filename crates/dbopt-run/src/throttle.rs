@@ -80,13 +80,13 @@ const AUTOVACUUM: &str = "
     WHERE v.datname = pg_catalog.current_database() AND n.nspname = $1 AND c.relname = $2
         AND a.backend_type = 'autovacuum worker'";
 
-/// Something that should make a run wait, and that its role may not see.
+/// Something that a run should look at or write down, and cannot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unseen {
     /// What, as a sentence without full stop.
     pub what: String,
-    /// The statement that would show it.
-    pub grant: String,
+    /// What would change that.
+    pub help: String,
 }
 
 /// Looks whether there are replicas whose lag this role may not see: of others' senders only the process is shown.
@@ -99,7 +99,7 @@ pub(crate) async fn unseen(session: &Session) -> Result<Vec<Unseen>, Error> {
             "this role cannot see how far {} of the replicas are behind, so they hold nothing up",
             row.get::<_, i64>(0)
         ),
-        grant: format!("GRANT pg_monitor TO {};", row.get::<_, &str>(1)),
+        help: format!("GRANT pg_monitor TO {};", row.get::<_, &str>(1)),
     };
     Ok(rows.first().filter(|row| row.get::<_, i64>(0) > 0).map(hidden).into_iter().collect())
 }

@@ -125,6 +125,16 @@ async fn what_a_killed_run_leaves_is_dropped_and_built_again() {
         assert_eq!(indexes(&database), "t_a_idx true", "{kill}");
         let outcomes = database.value("SELECT string_agg(outcome, ', ' ORDER BY id) FROM dbopt.run");
         assert_eq!(outcomes, "died, done", "{kill}");
+        let audited = database.value(
+            "SELECT string_agg(concat_ws(' ', action, d->>'stage', d->>'outcome'), ', ' ORDER BY sequence) \
+             FROM (SELECT sequence, action, details::jsonb AS d FROM dbopt.audit_record) r",
+        );
+        assert_eq!(
+            audited,
+            "test.create-index begun, test.drop-leftover begun, test.drop-leftover ended dropped, test.repair ended \
+             dropped, test.create-index begun, test.create-index ended done",
+            "{kill}"
+        );
     }
 }
 

@@ -119,3 +119,71 @@ async fn a_step_is_not_begun_without_those_it_needs() {
     assert_eq!(reason(&reports[1].outcome), "`t_c_idx` was not done before it");
     assert_eq!(indexes(&database), "");
 }
+
+/// What the audit says of each change: action, stage, object and outcome.
+fn audited(database: &dbopt_testkit::Database<'_>) -> String {
+    database.value(
+        "SELECT coalesce(string_agg(concat_ws(' ', action, d->>'stage', d->>'object', d->>'outcome'), ', ' \
+             ORDER BY sequence), '') \
+         FROM (SELECT sequence, action, details::jsonb AS d FROM dbopt.audit_record) r",
+    )
+}
+
+#[tokio::test]
+async fn each_change_is_in_the_audit_before_and_after() {
+    let database = database(Cluster::shared()).await;
+    // Nothing that could see the record: it is there before the statement is sent.
+    let writer = support::client(&database).await;
+    writer.batch_execute("BEGIN; INSERT INTO t VALUES (-1)").await.expect("it writes");
+    let look = async {
+        support::until(&database, "EXISTS (SELECT FROM pg_locks WHERE NOT granted)").await;
+        let begun = audited(&database);
+        writer.batch_execute("COMMIT").await.expect("nobody disturbed it");
+        begun
+    };
+    let patient = Options { longest_wait: Duration::from_secs(60), ..options() };
+    let (report, begun) = tokio::join!(run_with(&database, patient), look);
+    assert_eq!(report.outcome, Outcome::Done);
+    assert_eq!(begun, "test.create-index begun t_a_idx");
+    let whole = "test.create-index begun t_a_idx, test.create-index ended t_a_idx done";
+    assert_eq!(audited(&database), whole);
+    assert_eq!(
+        database.value("SELECT details::jsonb->>'statement' FROM dbopt.audit_record WHERE sequence = 1"),
+        support::STATEMENT
+    );
+    assert_eq!(database.value("SELECT details::jsonb->>'begun' FROM dbopt.audit_record WHERE sequence = 2"), "1");
+    assert_eq!(database.value("SELECT DISTINCT actor FROM dbopt.audit_record"), "postgres");
+    // What changes nothing is not recorded.
+    run_with(&database, options()).await;
+    assert_eq!(audited(&database), whole);
+}
+
+#[tokio::test]
+async fn a_role_that_may_not_append_is_told_so_or_refused() {
+    let database = database(Cluster::shared()).await;
+    let role = format!("quiet_{}", std::process::id());
+    database.execute(&format!(
+        "CREATE ROLE {role} LOGIN; ALTER TABLE t OWNER TO {role}; GRANT CREATE ON SCHEMA public TO {role}; \
+         GRANT USAGE ON SCHEMA dbopt TO {role}; GRANT SELECT ON dbopt.migration TO {role}; \
+         GRANT SELECT, INSERT, UPDATE ON dbopt.run, dbopt.journal TO {role}; \
+         GRANT SELECT, INSERT, DELETE ON dbopt.history TO {role}"
+    ));
+    let target = settings(&database.conn_string().replace("user=postgres", &format!("user={role}")));
+    let strict = Options { audit_required: true, ..options() };
+    let error = dbopt_run::Runner::start(&target, "test", strict.clone()).await.expect_err("it may not");
+    let grant = format!("GRANT SELECT, INSERT ON dbopt.audit_record TO {role};");
+    assert!(matches!(&error, Error::Unaudited { grant: told } if *told == grant), "{error}");
+    let mut runner = dbopt_run::Runner::start(&target, "test", options()).await.expect("a run");
+    let helps: Vec<String> = runner.unseen().await.expect("it looks").into_iter().map(|unseen| unseen.help).collect();
+    assert!(helps.contains(&grant), "{helps:?}");
+    let reports = runner.execute(&mut create(), &mut |_| {}).await.expect("it runs");
+    assert_eq!(reports[0].outcome, Outcome::Done);
+    runner.finish(&reports).await.expect("it ends");
+    assert_eq!(audited(&database), "");
+    database.execute(&grant);
+    database.execute("DROP INDEX t_a_idx");
+    let mut runner = dbopt_run::Runner::start(&target, "test", strict).await.expect("now it may");
+    runner.execute(&mut create(), &mut |_| {}).await.expect("it runs");
+    assert_eq!(audited(&database), "test.create-index begun t_a_idx, test.create-index ended t_a_idx done");
+    database.execute(&format!("REASSIGN OWNED BY {role} TO postgres; DROP OWNED BY {role}; DROP ROLE {role}"));
+}

@@ -38,7 +38,7 @@ async fn a_delayed_replica_holds_a_run_until_it_has_caught_up() {
     let target = database.conn_string().replace("user=postgres", "user=app");
     let runner = Runner::start(&support::settings(&target), "test", support::options()).await.expect("a run");
     let unseen = runner.unseen().await.expect("it answers");
-    assert_eq!(unseen.iter().map(|unseen| unseen.grant.as_str()).collect::<Vec<_>>(), ["GRANT pg_monitor TO app;"]);
+    assert_eq!(unseen.iter().map(|unseen| unseen.help.as_str()).collect::<Vec<_>>(), ["GRANT pg_monitor TO app;"]);
     drop(runner);
 
     let options = Options { limits: Limits { replica_bytes: Some(100_000), ..limits() }, ..options() };

@@ -122,6 +122,22 @@ fn advice_is_applied_as_the_dry_run_says_and_taken_back() {
     assert!(back.stdout.contains("drop-index"), "{}", back.stdout);
     assert_eq!(logged(&cluster)[2..], dry.stdout.lines().collect::<Vec<_>>());
     assert!(!indexes(&database).contains(name));
+
+    // Each change is in the audit, before and after, and the chain is whole.
+    assert_eq!(dbopt(&["audit", "verify", "-d", &target]).code, 0);
+    let audited = database.query(
+        "SELECT action, d->>'stage', d->>'object', coalesce(d->>'outcome', d->>'statement') \
+         FROM (SELECT sequence, action, details::jsonb AS d FROM dbopt.audit_record) r ORDER BY sequence",
+    );
+    let audited: Vec<String> =
+        audited.iter().map(|row| row.iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" ")).collect();
+    let mut expected = Vec::new();
+    let changes = [("create-index", name), ("drop-index", dropped), ("drop-index", name)];
+    for ((kind, object), statement) in changes.into_iter().zip(logged(&cluster)) {
+        expected.push(format!("apply.{kind} begun {object} {statement}"));
+        expected.push(format!("apply.{kind} ended {object} done"));
+    }
+    assert_eq!(audited, expected);
 }
 
 #[test]
@@ -312,10 +328,24 @@ fn an_owner_with_the_documented_grants_can_apply() {
     let target = target.replace("user=postgres", "user=keeper");
     let folder = folder();
     let path = file(&folder, "advice.json", &simple().to_string());
+    let grant = "GRANT SELECT, INSERT ON dbopt.audit_record TO keeper;";
     let ran = dbopt(&["apply", &path, "-d", &target]);
     assert_eq!(ran.code, 0, "{}{}", ran.stderr, ran.stdout);
-    let back = dbopt(&["apply", &path, "-d", &target, "--rollback"]);
+    assert_eq!(ran.stderr.matches(grant).count(), 1, "{}", ran.stderr);
+    let strict = file(&folder, "strict.toml", "policy = \"run\"\nversion = 1\naudit = \"required\"\n");
+    dbopt(&["apply", &path, "-d", &target, "--rollback", "--policy", &strict]).fails(2, grant);
+    database.execute(grant);
+    let back = dbopt(&["apply", &path, "-d", &target, "--rollback", "--policy", &strict]);
     assert_eq!(back.code, 0, "{}{}", back.stderr, back.stdout);
+    assert!(!back.stderr.contains("audit record"), "{}", back.stderr);
+    assert_eq!(database.value("SELECT count(*) FROM dbopt.audit_record"), "2");
+    // A record that is damaged has nothing put after it, and nothing is changed without one.
+    database.execute(
+        "ALTER TABLE dbopt.audit_record DISABLE TRIGGER USER; UPDATE dbopt.audit_record SET actor = 'x' WHERE sequence = 2",
+    );
+    dbopt(&["apply", &path, "-d", &target]).fails(5, "hint: run `dbopt audit verify`");
+    assert!(!indexes(&database).contains("orders_customer_id_idx"));
+    database.execute("TRUNCATE dbopt.audit_record");
     // Somebody else's table is not its to index.
     database.execute("ALTER TABLE orders OWNER TO postgres");
     let ran = dbopt(&["apply", &path, "-d", &target, "--format", "json"]);

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use dbopt_pg::Session;
 use futures_util::TryStreamExt as _;
-use tokio_postgres::{GenericClient, Row, Transaction};
+use tokio_postgres::{GenericClient, Row};
 
 use super::{Range, Store};
 use crate::entry::Entry;
@@ -59,11 +59,12 @@ impl PostgresStore {
 }
 
 /// Appends a record as a part of a caller's transaction: it is there when the transaction commits, and nobody else can
-/// append until then. The transaction must be READ COMMITTED; one that sees an older state fails on the primary key.
+/// append until then. The transaction must be READ COMMITTED; one that sees an older state fails on the primary key, and
+/// so, when another writer is quicker, does a client that is in no transaction.
 ///
 /// # Errors
 /// When a statement fails or the last record is damaged.
-pub async fn append_in(transaction: &Transaction<'_>, entry: &Entry) -> Result<Record, Error> {
+pub async fn append_in(transaction: &impl GenericClient, entry: &Entry) -> Result<Record, Error> {
     transaction.execute("SELECT pg_catalog.pg_advisory_xact_lock($1)", &[&ADVISORY_LOCK]).await?;
     let head = head(transaction).await?;
     let now: SystemTime = transaction.query_one("SELECT pg_catalog.clock_timestamp()", &[]).await?.try_get(0)?;

@@ -100,7 +100,7 @@ async fn apply(context: &Context, args: &Apply, plan: Plan) -> Result<Exit, Fail
     view.repairs.extend(repairs.iter().map(Into::into));
     let unseen = runner.unseen().await.map_err(failed)?;
     let unseen: Vec<Finding> =
-        unseen.into_iter().map(|unseen| Finding::warning("unseen", unseen.what).help(unseen.grant)).collect();
+        unseen.into_iter().map(|unseen| Finding::warning("unseen", unseen.what).help(unseen.help)).collect();
     context.stderr.findings(&unseen);
     view.findings.extend(plan.findings.iter().chain(&unseen).map(FindingView::from));
     let mut actions: Vec<Box<dyn Action>> = plan.steps.into_iter().map(|planned| planned.action).collect();
@@ -124,7 +124,9 @@ async fn apply(context: &Context, args: &Apply, plan: Plan) -> Result<Exit, Fail
     }
     view.steps.extend(reports.iter().map(Into::into));
     // What was done is printed whatever ended the run.
-    print(context, args, &view)?;
+    if executed.is_ok() || !view.steps.is_empty() || !view.repairs.is_empty() {
+        print(context, args, &view)?;
+    }
     executed.map_err(failed)?;
     runner.finish(&reports).await.map_err(failed)?;
     let left = repairs.iter().any(|repair| matches!(repair.fate, Fate::Kept(_) | Fate::Foreign(_)));
@@ -185,8 +187,13 @@ fn failure(error: Error, args: &Apply) -> Failure {
     let hint = error.hint(&args.connection.to_paste());
     let exit = match error {
         Error::Schema(error) => return migrate::failure(error, &args.connection),
-        Error::Session(dbopt_pg::Error::PermissionDenied { .. }) | Error::Standby | Error::Pooled { .. } => Exit::Usage,
-        Error::Session(error) => return connect::failure(error),
+        Error::Session(dbopt_pg::Error::PermissionDenied { .. })
+        | Error::Standby
+        | Error::Pooled { .. }
+        | Error::Unaudited { .. } => Exit::Usage,
+        Error::Session(error) | Error::Audit(dbopt_audit::Error::Session(error)) => return connect::failure(error),
+        // Nothing is changed that cannot be recorded.
+        Error::Audit(_) => Exit::Blocked,
         Error::Busy { .. } | Error::Orphan { .. } => Exit::Locked,
         _ => Exit::Connection,
     };

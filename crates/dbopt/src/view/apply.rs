@@ -122,19 +122,16 @@ impl From<&Report> for StepView {
 
 impl From<&Repair> for RepairView {
     fn from(repair: &Repair) -> Self {
-        let (fate, reason) = match &repair.fate {
-            Fate::Nothing => ("nothing-left", None),
-            Fate::Complete => ("complete", None),
-            Fate::Dropped => ("dropped", None),
-            Fate::Kept(reason) => ("kept", Some(reason.clone())),
-            Fate::Foreign(reason) => ("not-ours", Some(reason.clone())),
-            Fate::Unknown => ("kept", Some(format!("`{}` is resumed by another command", repair.entry.kind))),
+        let reason = match &repair.fate {
+            Fate::Nothing | Fate::Complete | Fate::Dropped => None,
+            Fate::Kept(reason) | Fate::Foreign(reason) => Some(reason.clone()),
+            Fate::Unknown => Some(format!("`{}` is resumed by another command", repair.entry.kind)),
         };
         Self {
             kind: repair.entry.kind.clone(),
             schema: repair.entry.schema.clone(),
             name: repair.entry.object.clone(),
-            fate: fate.to_owned(),
+            fate: repair.fate.word().to_owned(),
             reason,
         }
     }
