@@ -17,10 +17,16 @@
 //! ```
 #![warn(missing_docs)]
 
+mod cipher;
 mod key;
 mod mac;
+mod random;
 mod source;
 
+pub use cipher::{
+    Algorithm, Cell, DataKey, Envelope, EnvelopeError, KeyNumber, KeyRing, KeyState, OpenError, RingError, SealError,
+};
 pub use key::{Key, KeyError, KeyId};
 pub use mac::{ParsePseudonymError, Pseudonym, Pseudonymizer};
+pub use random::RandomError;
 pub use source::{EnvironmentSource, FileSource, KeySource, SourceError};

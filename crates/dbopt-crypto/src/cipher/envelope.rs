@@ -1,0 +1,110 @@
+//! The bytes of a sealed value.
+//!
+//! | bytes | |
+//! | --- | --- |
+//! | 1 | version, 1 |
+//! | 1 | algorithm, see [`Algorithm`] |
+//! | 4 | number of the key, big-endian, above zero |
+//! | 24 | nonce |
+//! | n | the value, encrypted |
+//! | 16 | tag |
+//!
+//! The first six are authenticated with the cell, the nonce by its use.
+
+use super::{Algorithm, KeyNumber};
+
+pub(crate) const VERSION: u8 = 1;
+pub(crate) const HEADER_BYTES: usize = 6;
+pub(crate) const NONCE_BYTES: usize = 24;
+pub(crate) const TAG_BYTES: usize = 16;
+/// Bytes that sealing adds to a value.
+pub(crate) const OVERHEAD_BYTES: usize = HEADER_BYTES + NONCE_BYTES + TAG_BYTES;
+
+/// A sealed value, taken apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Envelope<'a> {
+    /// With what it was sealed.
+    pub algorithm: Algorithm,
+    /// By which key.
+    pub key: KeyNumber,
+    pub(crate) nonce: &'a [u8; NONCE_BYTES],
+    pub(crate) value: &'a [u8],
+    pub(crate) tag: &'a [u8; TAG_BYTES],
+}
+
+/// Why bytes are no sealed value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EnvelopeError {
+    /// Too few of them.
+    #[error("a sealed value has at least {OVERHEAD_BYTES} bytes, not {0}")]
+    Short(usize),
+    /// Another version, or no sealed value at all.
+    #[error("version {0} of sealed values is not known")]
+    Version(u8),
+    /// Another algorithm.
+    #[error("algorithm {0} of sealed values is not known")]
+    Algorithm(u8),
+    /// A key without a number.
+    #[error("a sealed value names no key")]
+    Key,
+}
+
+impl<'a> Envelope<'a> {
+    /// Takes a sealed value apart; whether it is genuine only opening it tells.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, EnvelopeError> {
+        let short = EnvelopeError::Short(bytes.len());
+        // The version first: bytes of another one may have another length.
+        match bytes.first() {
+            None => return Err(short),
+            Some(&VERSION) => {}
+            Some(version) => return Err(EnvelopeError::Version(*version)),
+        }
+        let (header, rest) = bytes.split_first_chunk::<HEADER_BYTES>().ok_or(short)?;
+        let (nonce, rest) = rest.split_first_chunk().ok_or(short)?;
+        let (value, tag) = rest.split_last_chunk().ok_or(short)?;
+        let [_, algorithm, key @ ..] = *header;
+        let algorithm = Algorithm::from_byte(algorithm).ok_or(EnvelopeError::Algorithm(algorithm))?;
+        let key = KeyNumber::new(u32::from_be_bytes(key)).ok_or(EnvelopeError::Key)?;
+        Ok(Self { algorithm, key, nonce, value, tag })
+    }
+}
+
+/// The first bytes of a sealed value.
+pub(crate) fn header(algorithm: Algorithm, key: KeyNumber) -> [u8; HEADER_BYTES] {
+    let [a, b, c, d] = key.get().to_be_bytes();
+    [VERSION, algorithm.byte(), a, b, c, d]
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_sealed_value_is_told_apart() {
+        let mut bytes = vec![0; OVERHEAD_BYTES];
+        bytes[..HEADER_BYTES].copy_from_slice(&[1, 1, 0, 0, 0, 7]);
+        assert_eq!(Envelope::parse(&bytes).expect("an envelope").key.get(), 7);
+        assert_eq!(Envelope::parse(&[]), Err(EnvelopeError::Short(0)));
+        assert_eq!(Envelope::parse(&bytes[..OVERHEAD_BYTES - 1]), Err(EnvelopeError::Short(OVERHEAD_BYTES - 1)));
+        for (at, byte, error) in
+            [(0, 2, EnvelopeError::Version(2)), (1, 9, EnvelopeError::Algorithm(9)), (5, 0, EnvelopeError::Key)]
+        {
+            let mut bytes = bytes.clone();
+            bytes[at] = byte;
+            assert_eq!(Envelope::parse(&bytes), Err(error));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_taken(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
+            if let Ok(envelope) = Envelope::parse(&bytes) {
+                prop_assert_eq!(envelope.value.len() + OVERHEAD_BYTES, bytes.len());
+                prop_assert_eq!(&header(envelope.algorithm, envelope.key)[..], &bytes[..HEADER_BYTES]);
+            }
+        }
+    }
+}

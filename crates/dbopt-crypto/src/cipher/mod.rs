@@ -1,0 +1,13 @@
+//! Field encryption: values that open only with the right key, in the cell where they were sealed.
+
+mod aead;
+mod cell;
+mod data_key;
+mod envelope;
+mod ring;
+
+pub use aead::Algorithm;
+pub use cell::Cell;
+pub use data_key::{DataKey, KeyNumber};
+pub use envelope::{Envelope, EnvelopeError};
+pub use ring::{KeyRing, KeyState, OpenError, RingError, SealError};
