@@ -57,6 +57,21 @@ pub struct Settings {
     notices: Vec<Notice>,
 }
 
+impl Settings {
+    /// The same settings for a session that must not wait for ever when the network is cut: where they say nothing else,
+    /// TCP asks a silent server every few seconds whether it is there, and gives up what was not confirmed within `limit`
+    /// (`keepalives_idle`, `keepalives_interval`, `keepalives_count`, `tcp_user_timeout`). Sockets have no need of it.
+    #[must_use]
+    pub fn noticing_cuts(mut self, limit: Duration) -> Self {
+        let keepalives = &mut self.keepalives;
+        keepalives.idle.get_or_insert(limit / 3);
+        keepalives.interval.get_or_insert(limit / 6);
+        keepalives.count.get_or_insert(3);
+        keepalives.user_timeout.get_or_insert(limit);
+        self
+    }
+}
+
 /// The settings of the TCP socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Keepalives {

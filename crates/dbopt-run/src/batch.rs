@@ -6,6 +6,34 @@
 
 use std::time::Duration;
 
+/// What batches are to be like, as a policy says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchLimits {
+    /// How long a batch is to take.
+    pub target: Duration,
+    /// The fewest rows of a batch.
+    pub smallest: u64,
+    /// The most rows of a batch.
+    pub largest: u64,
+}
+
+impl Default for BatchLimits {
+    fn default() -> Self {
+        Self { target: Duration::from_millis(30), smallest: 100, largest: 50_000 }
+    }
+}
+
+impl BatchLimits {
+    /// Rows of a first batch, of which nothing is known yet.
+    const FIRST: u64 = 1000;
+
+    /// The controller of batches that begin now.
+    #[must_use]
+    pub fn start(&self) -> Batches {
+        Batches::new(self.target, self.smallest, self.largest, Self::FIRST)
+    }
+}
+
 /// Chooses batch sizes: `least <= size <= most` always holds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batches {
@@ -48,6 +76,19 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn batches_keep_to_their_limits() {
+        let limits = BatchLimits { target: Duration::from_millis(10), smallest: 20, largest: 1600 };
+        let mut batches = limits.start();
+        assert_eq!(batches.size(), 1000);
+        batches.learn(1000, Duration::from_millis(1));
+        assert_eq!(batches.size(), 1600);
+        batches.learn(1600, Duration::from_millis(160));
+        assert_eq!(batches.size(), 100);
+        batches.learn(100, Duration::from_secs(9));
+        assert_eq!(batches.size(), 20);
+    }
 
     proptest! {
         #[test]

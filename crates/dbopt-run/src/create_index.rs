@@ -50,11 +50,16 @@ impl CreateIndex {
             .into());
         }
         let (table_schema, table_name) = self.step.table.as_ref().map_or(("", ""), |(schema, name)| (schema, name));
-        let Some((table, _)) = index::table(hands.control, table_schema, table_name).await? else {
+        let Some((table, table_bytes)) = index::table(hands.control, table_schema, table_name).await? else {
             return Ok(Outcome::Failed(format!("there is no table `{table_schema}.{table_name}`")).into());
         };
         if let Some(effect) = self.is_there(hands, table).await? {
             return Ok(effect);
+        }
+        // Without a prediction: an index is seldom larger than its table.
+        let predicted = self.step.bytes.unwrap_or(table_bytes as f64);
+        if let Some(outcome) = hands.no_room(predicted as u64).await? {
+            return Ok(outcome.into());
         }
         if let Some(who) = old_transaction(hands.control, table, hands.options.oldest_transaction).await? {
             return Ok(Outcome::Deferred(format!("it would wait for an old transaction: {who}")).into());

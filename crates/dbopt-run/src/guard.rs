@@ -31,7 +31,9 @@ pub(crate) async fn open(settings: &Settings) -> Result<Session, Error> {
         idle_in_transaction_timeout: Some(Duration::from_secs(60)),
         search_path: Some(Vec::new()),
     };
-    let session = Session::connect(settings, &profile).await?;
+    // A cut network is noticed on both sides, whatever is being waited for.
+    let settings = settings.clone().noticing_cuts(Duration::from_secs(30));
+    let session = Session::connect(&settings, &profile).await?;
     if session.in_recovery() {
         return Err(Error::Standby);
     }

@@ -1,11 +1,12 @@
 //! The policy `run`: how every change to a live database behaves, and when it may be made (feature `policy`).
 
-use std::{path::PathBuf, time::Duration};
+use std::{num::NonZeroU64, path::PathBuf, time::Duration};
 
 use dbopt_policy::{Bytes, Fault, FromValue, Policy, Shape, Table, Value, Window, Windows};
 
 use crate::{
     backoff::Backoff,
+    batch::BatchLimits,
     runner::Options,
     stop::Stop,
     throttle::{Limits, Probe},
@@ -48,11 +49,27 @@ impl Policy for RunPolicy {
                 &[("required", true), ("when-allowed", false)],
             )
             .unwrap_or(own.audit_required);
+        let disk_free: Option<Bytes> = table.optional(
+            "disk_free",
+            "What a run may fill of the server's disk, for where that cannot be looked at; what is seen counts as well.",
+        );
+        let disk_free = disk_free.map(|bytes| bytes.0);
         let windows =
             Windows(table.sections("window", "When something may be begun; always when none is given.", Window::read));
         let limits = table.section("throttle", "What makes a run wait before each step.", limits);
         let backoff = table.section("locks", "How plain statements try for their locks.", backoff);
-        let options = Options { stop, limits, oldest_transaction, longest_wait, backoff, audit_required, patience };
+        let batches = table.section("batches", "How large batches of rows are.", batches);
+        let options = Options {
+            stop,
+            limits,
+            oldest_transaction,
+            longest_wait,
+            backoff,
+            batches,
+            disk_free,
+            audit_required,
+            patience,
+        };
         Some(Self { windows, options })
     }
 }
@@ -108,6 +125,23 @@ fn backoff(table: &Table<'_>) -> Backoff {
     read
 }
 
+fn batches(table: &Table<'_>) -> BatchLimits {
+    let own = BatchLimits::default();
+    let rows = |key, about, own| table.or(key, about, NonZeroU64::new(own).unwrap_or(NonZeroU64::MIN)).get();
+    let read = BatchLimits {
+        target: table.or("target", "How long a batch is to take.", own.target),
+        smallest: rows("smallest", "The fewest rows of a batch.", own.smallest),
+        largest: rows("largest", "The most rows of a batch.", own.largest),
+    };
+    if read.target.is_zero() {
+        table.reject("target", Fault::new("out-of-range", "a batch takes some time"));
+    }
+    if read.largest < read.smallest {
+        table.reject("largest", Fault::new("out-of-range", "the largest batch is smaller than the smallest"));
+    }
+    read
+}
+
 /// A limit, or `off`.
 #[derive(Clone, Copy, Debug)]
 struct Limit<T>(Option<T>);
@@ -151,22 +185,27 @@ mod tests {
             (own.oldest_transaction, own.longest_wait, own.patience)
         );
         assert_eq!(shipped.options.audit_required, own.audit_required);
+        assert_eq!((shipped.options.batches, shipped.options.disk_free), (own.batches, own.disk_free));
     }
 
     #[test]
     fn each_key_has_its_effect() {
         let policy = read(
-            "stop_file = 'stop'\naudit = 'required'\noldest_transaction = '5m'\nlongest_wait = '30s'\npatience = '9s'\n\
+            "stop_file = 'stop'\naudit = 'required'\ndisk_free = '50GB'\noldest_transaction = '5m'\nlongest_wait = '30s'\npatience = '9s'\n\
              [[window]]\nfrom = '22:00'\nto = '05:00'\n\
              [throttle]\nreplica_bytes = 'off'\nreplica_time = '5s'\nslot_bytes = '1GB'\nwal_per_second = '16MB'\n\
              autovacuum = false\npatience = '1m'\npause = '2s'\n[throttle.probe]\nsql = 'SELECT 1'\nlongest = '10ms'\n\
-             [locks]\ntimeout = '200ms'\ntries = 3\nfirst_pause = '1s'\nlongest_pause = '4s'\n",
+             [locks]\ntimeout = '200ms'\ntries = 3\nfirst_pause = '1s'\nlongest_pause = '4s'\n\
+             [batches]\ntarget = '10ms'\nsmallest = 5\nlargest = 500\n",
         )
         .expect("good");
         assert_eq!(policy.windows.0.len(), 1);
         let (options, seconds) = (policy.options, Duration::from_secs);
         assert_eq!(options.stop.file, Some("stop".into()));
         assert!(options.audit_required);
+        assert_eq!(options.disk_free, Some(50 << 30));
+        let batches = BatchLimits { target: Duration::from_millis(10), smallest: 5, largest: 500 };
+        assert_eq!(options.batches, batches);
         assert_eq!(
             (options.oldest_transaction, options.longest_wait, options.patience),
             (seconds(300), seconds(30), seconds(9))
@@ -191,7 +230,8 @@ mod tests {
     #[test]
     fn what_would_hurt_is_refused() {
         let faults = read(
-            "[locks]\ntimeout = '1m'\ntries = 0\nlongest_pause = '1ms'\n[throttle]\nreplica_bytes = 'none'\nprobe = {}\n",
+            "[locks]\ntimeout = '1m'\ntries = 0\nlongest_pause = '1ms'\n[throttle]\nreplica_bytes = 'none'\nprobe = {}\n\
+             [batches]\ntarget = '0s'\nsmallest = 600\nlargest = 500\n",
         );
         assert_eq!(
             faults.expect_err("bad"),
@@ -202,6 +242,8 @@ mod tests {
                 "run.toml:8:17: `none` is no size",
                 "run.toml:9:9: `throttle.probe.sql` is missing",
                 "run.toml:9:9: `throttle.probe.longest` is missing",
+                "run.toml:11:10: a batch takes some time",
+                "run.toml:13:11: the largest batch is smaller than the smallest",
             ]
         );
     }

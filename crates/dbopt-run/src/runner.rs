@@ -7,6 +7,9 @@ use tokio::time::Instant;
 
 use crate::audit::{self, Audit};
 use crate::backoff::Backoff;
+use crate::batch::BatchLimits;
+use crate::create_index;
+use crate::disk::FreeSpace;
 use crate::error::Error;
 use crate::guard;
 use crate::hands::Hands;
@@ -35,6 +38,10 @@ pub struct Options {
     pub longest_wait: Duration,
     /// How plain statements try for their locks.
     pub backoff: Backoff,
+    /// How long batches of rows are to take, and how large they may be.
+    pub batches: BatchLimits,
+    /// Bytes that the run may fill of the server's disk, for where that cannot be looked at; what is seen counts as well.
+    pub disk_free: Option<u64>,
     /// Whether nothing may be changed without a record of it in the audit.
     pub audit_required: bool,
     /// How long to wait for the lock of the run, and for sessions of a dead run to end.
@@ -49,6 +56,8 @@ impl Default for Options {
             oldest_transaction: Duration::from_secs(60),
             longest_wait: Duration::from_secs(60),
             backoff: Backoff::default(),
+            batches: BatchLimits::default(),
+            disk_free: None,
             audit_required: false,
             patience: Duration::from_secs(3),
         }
@@ -63,6 +72,8 @@ pub struct Runner {
     journal: Journal,
     options: Options,
     throttle: Throttle,
+    /// Bytes by which the run has made the database larger.
+    grown: i64,
 }
 
 impl Runner {
@@ -82,7 +93,7 @@ impl Runner {
         lock::refuse_orphans(&control, own, options.patience).await?;
         let journal = Journal::begin(&control, command, work_pid, audit).await?;
         let throttle = Throttle::new(options.limits.clone());
-        Ok(Self { work, control, work_pid, journal, options, throttle })
+        Ok(Self { work, control, work_pid, journal, options, throttle, grown: 0 })
     }
 
     /// The session that looks, for what a command wants to ask besides.
@@ -97,12 +108,26 @@ impl Runner {
         self.journal.run()
     }
 
-    /// What the run should look at or write down, and cannot.
+    /// What the run of these actions should look at or write down, and cannot.
     ///
     /// # Errors
     /// When the session fails.
-    pub async fn unseen(&self) -> Result<Vec<Unseen>, Error> {
+    pub async fn unseen(&self, actions: &[Box<dyn Action>]) -> Result<Vec<Unseen>, Error> {
         let mut unseen = throttle::unseen(&self.control).await?;
+        let grows = |step: &Step| step.kind == create_index::KIND || step.bytes.is_some_and(|bytes| bytes > 0.0);
+        if self.options.disk_free.is_none()
+            && actions.iter().any(|action| grows(action.step()))
+            && FreeSpace::look(&self.control).await?.is_none()
+        {
+            unseen.push(Unseen {
+                what:
+                    "how much disk is free on the server cannot be seen from here, so too little of it holds nothing up"
+                        .to_owned(),
+                help: "say it in a policy of kind `run`, as `disk_free = \"50GB\"`; on the server itself, through its \
+                       socket, a member of pg_monitor sees it"
+                    .to_owned(),
+            });
+        }
         if !self.journal.audit().is_kept() {
             let rows = self.control.query("SELECT pg_catalog.quote_ident(current_user)", &[]).await?;
             unseen.push(Unseen {
@@ -139,6 +164,7 @@ impl Runner {
             work_pid: self.work_pid,
             journal: &self.journal,
             options: &self.options,
+            grown: self.grown,
             on_event,
         }
     }
@@ -182,6 +208,7 @@ impl Runner {
                     action.run(&mut hands).await?
                 }
             };
+            self.grown += effect.bytes_after.unwrap_or(0) - effect.bytes_before.unwrap_or(0);
             let Effect { outcome, bytes_before, bytes_after, definition } = effect;
             let report = Report { step, outcome, bytes_before, bytes_after, seconds: since.elapsed().as_secs_f64() };
             self.journal.settle(&self.control, &report, definition.as_deref(), table).await?;

@@ -198,15 +198,23 @@ impl Throttle {
 
     async fn probe(&self, session: &Session) -> Result<Option<String>, Error> {
         let Some(probe) = &self.limits.probe else { return Ok(None) };
+        let longest = i32::try_from(probe.longest.as_millis()).unwrap_or(i32::MAX).max(1);
+        // One that hangs is broken off when it is known to be too slow.
+        session.batch(&format!("SET statement_timeout = {longest}")).await?;
         let since = Instant::now();
-        session.query(&probe.sql, &[]).await?;
+        let result = session.query(&probe.sql, &[]).await;
         let took = since.elapsed();
-        Ok((took > probe.longest).then(|| {
-            format!(
-                "the probe query took {:.0} ms, more than {:.0} ms",
-                took.as_secs_f64() * 1e3,
-                probe.longest.as_secs_f64() * 1e3
-            )
-        }))
+        session.batch("SET statement_timeout = 0").await?;
+        let over = |what: &str| {
+            let [took, longest] = [took, probe.longest].map(|time| time.as_secs_f64() * 1e3);
+            Some(format!("the probe query {what} {took:.0} ms, more than {longest:.0} ms"))
+        };
+        match result {
+            Ok(_) if took > probe.longest => Ok(over("took")),
+            Ok(_) => Ok(None),
+            Err(dbopt_pg::Error::Cancelled { .. }) => Ok(over("was broken off after")),
+            Err(dbopt_pg::Error::LockTimeout { .. }) => Ok(over("did not get a lock in")),
+            Err(error) => Err(error.into()),
+        }
     }
 }

@@ -174,8 +174,10 @@ async fn a_role_that_may_not_append_is_told_so_or_refused() {
     let grant = format!("GRANT SELECT, INSERT ON dbopt.audit_record TO {role};");
     assert!(matches!(&error, Error::Unaudited { grant: told } if *told == grant), "{error}");
     let mut runner = dbopt_run::Runner::start(&target, "test", options()).await.expect("a run");
-    let helps: Vec<String> = runner.unseen().await.expect("it looks").into_iter().map(|unseen| unseen.help).collect();
-    assert!(helps.contains(&grant), "{helps:?}");
+    let unseen = runner.unseen(&create()).await.expect("it looks");
+    // Nor does it know where the data are, and so how much space is left.
+    let [disk, audit] = &unseen[..] else { panic!("{unseen:?}") };
+    assert!(disk.help.contains("disk_free") && audit.help == grant, "{unseen:?}");
     let reports = runner.execute(&mut create(), &mut |_| {}).await.expect("it runs");
     assert_eq!(reports[0].outcome, Outcome::Done);
     runner.finish(&reports).await.expect("it ends");
@@ -186,4 +188,40 @@ async fn a_role_that_may_not_append_is_told_so_or_refused() {
     runner.execute(&mut create(), &mut |_| {}).await.expect("it runs");
     assert_eq!(audited(&database), "test.create-index begun t_a_idx, test.create-index ended t_a_idx done");
     database.execute(&format!("REASSIGN OWNED BY {role} TO postgres; DROP OWNED BY {role}; DROP ROLE {role}"));
+}
+
+#[tokio::test]
+async fn a_build_begins_only_while_twice_its_size_is_free() {
+    let database = database(Cluster::shared()).await;
+    let mut runner = start(&database, Options { disk_free: Some(150_000), ..options() }).await.expect("a run");
+    assert_eq!(runner.unseen(&create()).await.expect("it looks"), []);
+    let mut actions = create();
+    let second = "CREATE INDEX CONCURRENTLY t_b_idx ON public.t USING btree (b);";
+    actions.push(Box::new(CreateIndex::new(("public", "t"), "t_b_idx", second)));
+    for action in &mut actions {
+        action.step_mut().bytes = Some(65_536.0);
+    }
+    let reports = runner.execute(&mut actions, &mut |_| {}).await.expect("it runs");
+    // The first index has used up what the second would need.
+    assert_eq!(reports[0].outcome, Outcome::Done);
+    let left = 150_000 - reports[0].bytes_after.expect("it is there");
+    let blocked = format!(
+        "it may need 131072 bytes of disk, twice its predicted size, and {left} are left of the policy's `disk_free`"
+    );
+    assert_eq!(reports[1].outcome, Outcome::Blocked(blocked));
+    assert_eq!(indexes(&database), "t_a_idx true");
+    runner.finish(&reports).await.expect("it ends");
+
+    // What is seen counts too, and without a prediction the table's size stands in for it.
+    let mut runner = start(&database, Options { disk_free: Some(u64::MAX), ..options() }).await.expect("a run");
+    actions[1].step_mut().bytes = Some(1e18);
+    let reports = runner.execute(&mut actions[1..], &mut |_| {}).await.expect("it runs");
+    let folder = database.value("SHOW data_directory");
+    assert!(reason(&reports[0].outcome).ends_with(&format!("are free in `{folder}`")), "{reports:?}");
+    runner.finish(&reports).await.expect("it ends");
+    let mut runner = start(&database, Options { disk_free: Some(100_000), ..options() }).await.expect("a run");
+    actions[1].step_mut().bytes = None;
+    let reports = runner.execute(&mut actions[1..], &mut |_| {}).await.expect("it runs");
+    let needed = 2 * database.value("SELECT pg_table_size('t')").parse::<u64>().expect("a number");
+    assert!(reason(&reports[0].outcome).starts_with(&format!("it may need {needed} bytes")), "{reports:?}");
 }

@@ -37,7 +37,7 @@ async fn a_delayed_replica_holds_a_run_until_it_has_caught_up() {
     );
     let target = database.conn_string().replace("user=postgres", "user=app");
     let runner = Runner::start(&support::settings(&target), "test", support::options()).await.expect("a run");
-    let unseen = runner.unseen().await.expect("it answers");
+    let unseen = runner.unseen(&[]).await.expect("it answers");
     assert_eq!(unseen.iter().map(|unseen| unseen.help.as_str()).collect::<Vec<_>>(), ["GRANT pg_monitor TO app;"]);
     drop(runner);
 
@@ -65,6 +65,62 @@ async fn a_delayed_replica_holds_a_run_until_it_has_caught_up() {
         .expect("it runs");
     assert_eq!(reports[0].outcome, Outcome::Done);
     assert!(held >= 1);
+    runner.finish(&reports).await.expect("it ends");
+
+    // Behind in time, however few bytes that are. The server has measured the replica before, so it knows.
+    replica.execute("postgres", "ALTER SYSTEM SET recovery_min_apply_delay = '1h'");
+    replica.execute("postgres", "SELECT pg_reload_conf()");
+    support::until(&database, "EXISTS (SELECT FROM pg_stat_replication WHERE replay_lsn = pg_current_wal_lsn())").await;
+    database.execute("INSERT INTO other VALUES (0)");
+    database.execute("INSERT INTO other VALUES (0)");
+    support::until(&database, "EXISTS (SELECT FROM pg_stat_replication WHERE replay_lag > '700 ms')").await;
+    let late = Limits { replica_bytes: None, replica_time: Some(Duration::from_millis(500)), ..limits() };
+    let report = run_with(&database, Options { limits: late, ..support::options() }).await;
+    assert!(matches!(report.outcome, Outcome::Blocked(_)), "{report:?}");
+    assert!(reason(&report.outcome).ends_with(" s behind, more than 0.5 s"), "{report:?}");
+}
+
+#[tokio::test]
+async fn autovacuum_on_the_table_holds_a_run_and_is_not_disturbed() {
+    let cluster = Cluster::builder().setting("autovacuum", "on").setting("autovacuum_naptime", "1s");
+    let cluster = cluster.start().expect("a cluster");
+    let database = database(&cluster).await;
+    // So slow that it lasts longer than the test.
+    database.execute(
+        "ALTER TABLE t SET (autovacuum_vacuum_threshold = 1, autovacuum_vacuum_scale_factor = 0, \
+             autovacuum_vacuum_cost_delay = 100, autovacuum_vacuum_cost_limit = 1); \
+         INSERT INTO t SELECT n, n FROM generate_series(1, 100000) n; DELETE FROM t WHERE a % 2 = 0",
+    );
+    let working = "SELECT pid FROM pg_stat_progress_vacuum WHERE relid = 't'::regclass";
+    support::until(&database, &format!("EXISTS ({working})")).await;
+    let pid = database.value(working);
+    let report = run_with(&database, Options { limits: limits(), ..options() }).await;
+    assert_eq!(report.outcome, Outcome::Blocked(format!("autovacuum works on the table (process {pid})")));
+    assert_eq!(database.value(working), pid, "it goes on");
+    // It is another table's business.
+    let other = "CREATE INDEX CONCURRENTLY other_a_idx ON public.other USING btree (a);";
+    let mut actions: Vec<Box<dyn dbopt_run::Action>> =
+        vec![Box::new(dbopt_run::CreateIndex::new(("public", "other"), "other_a_idx", other))];
+    let mut runner = start(&database, Options { limits: limits(), ..options() }).await.expect("a run");
+    let reports = runner.execute(&mut actions, &mut |_| {}).await.expect("it runs");
+    assert_eq!(reports[0].outcome, Outcome::Done);
+}
+
+#[tokio::test]
+async fn a_slot_is_not_brought_near_to_where_the_server_breaks_it() {
+    let cluster = Cluster::builder().setting("max_slot_wal_keep_size", "32MB").start().expect("a cluster");
+    let database = database(&cluster).await;
+    database.execute("SELECT pg_create_physical_replication_slot('left_behind', true)");
+    let limited = || Options { limits: limits(), ..options() };
+    let report = run_with(&database, limited()).await;
+    assert_eq!(report.outcome, Outcome::Done);
+    let fill = "SELECT count(pg_logical_emit_message(false, 'fill', repeat('x', 1000000))) FROM generate_series(1, 28)";
+    database.execute(fill);
+    // Four fifths of 32 MiB, far below the limit of the policy.
+    let report = run_with(&database, limited()).await;
+    assert!(matches!(report.outcome, Outcome::Blocked(_)), "{report:?}");
+    assert!(reason(&report.outcome).starts_with("replication slot `left_behind` keeps"), "{report:?}");
+    assert!(reason(&report.outcome).ends_with(" bytes of WAL, more than 26843545"), "{report:?}");
 }
 
 #[tokio::test]
@@ -82,7 +138,32 @@ async fn slots_wal_and_a_slow_probe_hold_a_run() {
 
     let probe = Probe { sql: "SELECT pg_catalog.pg_sleep(0.05)".to_owned(), longest: Duration::from_millis(20) };
     let report = run_with(&database, limited(Limits { probe: Some(probe), ..limits() })).await;
-    assert!(reason(&report.outcome).starts_with("the probe query took"), "{report:?}");
+    assert!(reason(&report.outcome).starts_with("the probe query was broken off after"), "{report:?}");
+
+    // One that would hang for an hour, or waits for somebody, is broken off as well, and the run goes on when it may.
+    let hanging = Probe { sql: "SELECT pg_catalog.pg_sleep(3600)".to_owned(), longest: Duration::from_millis(20) };
+    let report = run_with(&database, limited(Limits { probe: Some(hanging), ..limits() })).await;
+    assert!(reason(&report.outcome).starts_with("the probe query was broken off after"), "{report:?}");
+    let other = support::client(&database).await;
+    other.batch_execute("BEGIN; LOCK TABLE other IN ACCESS EXCLUSIVE MODE").await.expect("it locks");
+    let waiting = Probe { sql: "SELECT count(*) FROM public.other".to_owned(), longest: Duration::from_millis(50) };
+    let waiting = Limits { probe: Some(waiting), patience: Duration::from_secs(60), ..limits() };
+    let mut runner = start(&database, limited(waiting)).await.expect("a run");
+    let (mut held, mut holder) = (Vec::new(), Some(other));
+    let reports = runner
+        .execute(&mut create(), &mut |event| {
+            if let Event::Held(_, reason) = event {
+                held.push(reason.to_owned());
+                // Its session ends, and the lock with it.
+                drop(holder.take());
+            }
+        })
+        .await
+        .expect("it runs");
+    assert_eq!(reports[0].outcome, Outcome::Done);
+    assert!(held[0].starts_with("the probe query was broken off after"), "{held:?}");
+    runner.finish(&reports).await.expect("it ends");
+    database.execute("DROP INDEX t_a_idx");
 
     let quick = Probe { sql: "SELECT 1".to_owned(), longest: Duration::from_secs(20) };
     let loose = Limits { probe: Some(quick), wal_rate: Some(1e12), ..limits() };

@@ -308,6 +308,31 @@ fn what_is_in_the_way_decides_the_exit_code() {
     assert!(ran.stdout.contains("it would wait for an old transaction: process"), "{}", ran.stdout);
     end(old);
 
+    let policy = |text: &str| file(&folder, "policy.toml", &format!("policy = \"run\"\nversion = 1\n{text}"));
+    let small = policy("disk_free = \"1MB\"\n");
+    let ran = dbopt(&["apply", &path, "-d", &target, "--policy", &small, "--format", "json"]);
+    assert_eq!(ran.code, 5, "{}", ran.stderr);
+    assert!(ran.stdout.contains("it may need 2000000 bytes of disk"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("and 1048576 are left of the policy's `disk_free`"), "{}", ran.stdout);
+
+    database.execute("CREATE TABLE events (at int, kind int) PARTITION BY RANGE (at)");
+    database.execute("CREATE TABLE events_1 PARTITION OF events FOR VALUES FROM (0) TO (1000)");
+    let statements = [
+        "CREATE INDEX events_kind_idx ON ONLY public.events USING btree (kind);",
+        "CREATE INDEX CONCURRENTLY events_1_kind_idx ON public.events_1 USING btree (kind);",
+        "ALTER INDEX public.events_kind_idx ATTACH PARTITION public.events_1_kind_idx;",
+    ];
+    let rollback = "DROP INDEX IF EXISTS public.events_kind_idx;";
+    let parts = advice("events", "events_kind_idx", &["kind"], &statements, rollback);
+    let parts = file(&folder, "parts.json", &parts.to_string());
+    let hasty = policy("[locks]\ntimeout = \"100ms\"\ntries = 2\nfirst_pause = \"10ms\"\n");
+    let writer = session("BEGIN; INSERT INTO events VALUES (1, 1)");
+    let ran = dbopt(&["apply", &parts, "-d", &target, "--policy", &hasty, "--format", "json"]);
+    assert_eq!(ran.code, 5, "{}", ran.stderr);
+    assert!(ran.stdout.contains("its lock was not to be had in 2 tries: process"), "{}", ran.stdout);
+    end(writer);
+    assert_eq!(dbopt(&["apply", &parts, "-d", &target]).code, 0);
+
     database.execute("DROP TABLE orders; CREATE TABLE orders (customer_id int)");
     database.execute("CREATE TABLE orders_customer_id_idx ()");
     let ran = dbopt(&["apply", &path, "-d", &target, "--format", "json"]);

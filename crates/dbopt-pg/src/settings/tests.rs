@@ -83,6 +83,11 @@ fn numbers_and_names_have_libpqs_defaults() {
     assert!(!settings.keepalives.enabled);
     assert_eq!(settings.keepalives.idle, Some(Duration::from_secs(7)));
     assert_eq!(settings.keepalives.user_timeout, Some(Duration::from_millis(50)));
+    // What was given stays, the rest is filled in.
+    let noticing = settings.clone().noticing_cuts(Duration::from_secs(30)).keepalives;
+    assert_eq!((noticing.enabled, noticing.idle), (false, Some(Duration::from_secs(7))));
+    assert_eq!((noticing.interval, noticing.count), (Some(Duration::from_secs(5)), Some(3)));
+    assert_eq!(noticing.user_timeout, Some(Duration::from_millis(50)));
     assert_eq!(settings.application_name, "dbopt");
     assert_eq!(resolve("fallback_application_name=x", &[]).expect("settings").application_name, "x");
     assert_eq!(resolve("fallback_application_name=x", &[("PGAPPNAME", "y")]).expect("settings").application_name, "y");

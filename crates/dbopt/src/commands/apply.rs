@@ -98,12 +98,12 @@ async fn apply(context: &Context, args: &Apply, plan: Plan) -> Result<Exit, Fail
     let mut view = ApplyView::new(false, Some(runner.run()));
     let repairs = runner.repair().await.map_err(failed)?;
     view.repairs.extend(repairs.iter().map(Into::into));
-    let unseen = runner.unseen().await.map_err(failed)?;
+    let mut actions: Vec<Box<dyn Action>> = plan.steps.into_iter().map(|planned| planned.action).collect();
+    let unseen = runner.unseen(&actions).await.map_err(failed)?;
     let unseen: Vec<Finding> =
         unseen.into_iter().map(|unseen| Finding::warning("unseen", unseen.what).help(unseen.help)).collect();
     context.stderr.findings(&unseen);
     view.findings.extend(plan.findings.iter().chain(&unseen).map(FindingView::from));
-    let mut actions: Vec<Box<dyn Action>> = plan.steps.into_iter().map(|planned| planned.action).collect();
     for action in &mut actions {
         predict(&runner, &mut **action).await.map_err(failed)?;
     }

@@ -1,8 +1,7 @@
 //! Reads [`Facts`] from a session, by plain SELECTs.
 
-use std::path::Path;
-
 use dbopt_pg::{Error, Session};
+use dbopt_run::FreeSpace;
 use tokio_postgres::Row;
 
 use super::{
@@ -42,7 +41,7 @@ pub(crate) async fn read(session: &Session) -> Result<Facts, Error> {
     let invalid = session.query(include_str!("queries/invalid.sql"), &[]).await?;
     facts.invalid_indexes = invalid.iter().map(|row| row.get(0)).collect();
     facts.own_schema = own_schema(session).await?;
-    facts.free_bytes = free_bytes(&facts);
+    facts.free_bytes = FreeSpace::look(session).await?.map(|space| space.bytes as f64);
     Ok(facts)
 }
 
@@ -73,13 +72,4 @@ async fn own_schema(session: &Session) -> Result<Option<dbopt_migrate::Status>, 
         Err(dbopt_migrate::Error::Session(error @ Error::ConnectionLost { .. })) => Err(error),
         Err(_) => Ok(None),
     }
-}
-
-/// Free bytes where the data are, when that is on this machine.
-fn free_bytes(facts: &Facts) -> Option<f64> {
-    if !facts.server.starts_with('/') {
-        return None;
-    }
-    let found = rustix::fs::statvfs(Path::new(facts.setting("data_directory")?)).ok()?;
-    Some(found.f_bavail as f64 * found.f_frsize as f64)
 }
