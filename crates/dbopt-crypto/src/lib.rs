@@ -17,15 +17,21 @@
 //! ```
 #![warn(missing_docs)]
 
+mod blind;
 mod cipher;
+mod field;
 mod key;
 mod mac;
 mod random;
 mod source;
 
+pub use blind::{BlindIndex, Form};
 pub use cipher::{
     Algorithm, Cell, DataKey, Envelope, EnvelopeError, KeyNumber, KeyRing, KeyState, OpenError, RingError, SealError,
 };
+#[cfg(feature = "serde")]
+pub use field::Json;
+pub use field::{Encrypted, FieldError, FieldValue};
 pub use key::{Key, KeyError, KeyId};
 pub use mac::{ParsePseudonymError, Pseudonym, Pseudonymizer};
 pub use random::RandomError;

@@ -5,6 +5,8 @@ mod cell;
 mod data_key;
 mod envelope;
 mod ring;
+#[cfg(test)]
+mod vectors;
 
 pub use aead::Algorithm;
 pub use cell::Cell;

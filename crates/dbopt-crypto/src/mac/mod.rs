@@ -3,4 +3,5 @@
 mod hmac;
 mod pseudonym;
 
+pub(crate) use hmac::HmacSha256;
 pub use pseudonym::{ParsePseudonymError, Pseudonym, Pseudonymizer};
