@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, bail};
-use dbopt_testkit::{BIN_VARIABLE, Binaries, Error, is_root};
+use dbopt_testkit::{BIN_VARIABLE, Binaries, Error, RedisBinaries, is_root};
 
 use crate::shell::{capture, run, say};
 
@@ -15,7 +15,26 @@ const MAJORS: [u32; 6] = [15, 16, 17, 18, 14, 13];
 pub(crate) fn setup() -> anyhow::Result<()> {
     let binaries = server()?;
     say(format!("PostgreSQL {} with HypoPG in {}", binaries.major()?, binaries.folder().display()));
+    say(redis()?.version()?);
     Ok(())
+}
+
+/// Redis or Valkey, installed if need be and if possible.
+pub(crate) fn redis() -> anyhow::Result<RedisBinaries> {
+    // These bring the server's program without starting a server on the machine.
+    const PACKAGES: [&str; 2] = ["redis-tools", "valkey-tools"];
+    match RedisBinaries::find() {
+        Err(Error::NoRedis) => {}
+        found => return Ok(found?),
+    }
+    if !is_root()? || !Path::new("/usr/bin/apt-get").exists() {
+        bail!("the tests need Redis or Valkey; on Debian or Ubuntu, as root: apt-get install {}", PACKAGES[0]);
+    }
+    say("installing Redis");
+    run(&mut apt_get(&["update", "--quiet"]))?;
+    let package = PACKAGES.iter().find(|package| is_offered(package)).context("apt offers neither Redis nor Valkey")?;
+    run(apt_get(&["install", "--yes", "--quiet", "--no-install-recommends"]).arg(package))?;
+    Ok(RedisBinaries::find()?)
 }
 
 /// The server for the everyday tests, installed if need be and if possible.

@@ -26,6 +26,7 @@ pub(crate) struct Args {
 /// Runs the tests; the exit code is cargo's.
 pub(crate) fn test(args: &Args) -> anyhow::Result<ExitCode> {
     let everyday = setup::server()?;
+    setup::redis()?;
     if args.pg.is_empty() {
         return cargo_test(&everyday, &["--workspace".to_owned()], &args.cargo);
     }

@@ -1,7 +1,6 @@
 //! A PostgreSQL server in a temporary folder.
 
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -16,7 +15,8 @@ use crate::builder::Builder;
 use crate::client::{self, Rows};
 use crate::database::Database;
 use crate::error::Error;
-use crate::supervisor::Supervisor;
+use crate::free_port::free_port;
+use crate::supervisor::{self, Supervisor};
 
 /// A throw-away server. It stops, and its folder vanishes, when this value is dropped or the process ends, in
 /// whatever way it ends.
@@ -181,23 +181,16 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// An empty folder under supervision. Its path must be short: a socket's path may have 107 bytes at most
-    /// (unix(7)), which the temporary folders of some systems exceed.
+    /// An empty folder under supervision.
     fn in_new_folder(port: u16) -> Result<Self, Error> {
         let binaries = Binaries::find()?;
         let account = Account::for_server()?;
-        let parent = Some(std::env::temp_dir()).filter(|parent| parent.as_os_str().len() < 60);
-        let parent = parent.unwrap_or_else(|| PathBuf::from("/tmp"));
-        let folder = tempfile::Builder::new().prefix("dbopt-").tempdir_in(parent);
-        let folder = folder.map_err(Error::io("make a temporary folder"))?;
-        if let Some(account) = account {
-            account.own(folder.path())?;
-        }
-        let supervisor = Some(Supervisor::start(folder.path(), account)?);
+        let folder = supervisor::new_folder(account)?;
+        let supervisor = Some(Supervisor::start(&folder, account, supervisor::POSTGRESQL)?);
         Ok(Self {
             binaries,
             account,
-            folder: folder.keep(),
+            folder,
             port,
             version_num: 0,
             databases: AtomicU32::new(0),
@@ -268,10 +261,7 @@ impl Cluster {
     /// Sends the postmaster a signal and waits for its end.
     fn end(&self, signal: &str) {
         let mut server = self.server().take().expect("the server is running");
-        // The shell's own `kill`, because the program of that name is not installed everywhere.
-        let script = format!("kill -{signal} {}", server.id());
-        let status = Command::new("sh").arg("-c").arg(script).status().expect("sh can be run");
-        assert!(status.success(), "the server can be sent a signal");
+        supervisor::signal(signal, server.id());
         server.wait().expect("the server can be waited for");
     }
 
@@ -318,11 +308,4 @@ impl Drop for Cluster {
             let _ = server.wait();
         }
     }
-}
-
-/// A port of 127.0.0.1 that nothing listens on now. Another process may take it before the server does; the server
-/// then says so and the test fails, which is rare enough.
-fn free_port() -> Result<u16, Error> {
-    let listener = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-    Ok(listener.map_err(Error::io("find a free port"))?.port())
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-/// Why a cluster could not be had.
+/// Why a server could not be had.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -16,6 +16,9 @@ pub enum Error {
     /// `DBOPT_TEST_PG_BIN` names a folder without server programs.
     #[error("`DBOPT_TEST_PG_BIN` is `{}`, which has no `initdb` and `postgres`", .0.display())]
     BadVariable(PathBuf),
+    /// Neither Redis nor Valkey was found.
+    #[error("no `redis-server` or `valkey-server` in PATH; run `cargo xtask setup`")]
+    NoRedis,
     /// Running as root without an unprivileged account to drop to.
     #[error("running as root, and neither `postgres` nor `nobody` is in /etc/passwd; the server refuses root")]
     NoAccount,

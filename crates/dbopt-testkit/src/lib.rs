@@ -1,4 +1,4 @@
-//! Throw-away PostgreSQL clusters for tests.
+//! Throw-away PostgreSQL clusters and Redis servers for tests.
 //!
 //! A [`Cluster`] is a real server in a temporary folder, reached by a socket in that folder, so it can neither meet
 //! nor disturb a server that happens to run on the machine. Tests share one per process ([`Cluster::shared`]) and
@@ -11,6 +11,8 @@
 //! assert_eq!(rows, [[Some("0".to_owned())]]);
 //! ```
 //!
+//! A [`Redis`] is the same for Redis or Valkey, and a [`RedisCluster`] three of them.
+//!
 //! The helpers panic with the server's own words when a statement fails: a test has nothing better to do with it.
 
 mod account;
@@ -20,6 +22,8 @@ mod client;
 mod cluster;
 mod database;
 mod error;
+mod free_port;
+mod redis;
 mod supervisor;
 
 pub use account::{Account, is_root};
@@ -28,3 +32,4 @@ pub use builder::Builder;
 pub use cluster::Cluster;
 pub use database::Database;
 pub use error::Error;
+pub use redis::{Redis, RedisBinaries, RedisCluster};
