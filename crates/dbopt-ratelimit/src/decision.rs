@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroU32, sync::Arc};
 
-use crate::{Key, Limit, Part, Permits, Wait, Window, WindowState};
+use crate::{Key, Limit, Part, Permits, Wait, Window, WindowState, WindowStates};
 
 /// What became of a request. It holds the request's places under limits of concurrent requests, and gives them back when it
 /// is dropped: keep it until the request has been answered.
@@ -56,7 +56,7 @@ pub struct Counted {
     /// What the request costs.
     pub cost: u32,
     /// What remains, in the order of [`Limit::windows`].
-    pub windows: Vec<WindowState>,
+    pub windows: WindowStates,
     pub(crate) by: Source,
 }
 
@@ -118,6 +118,16 @@ impl Counted {
     #[must_use]
     pub fn tightest(&self) -> Option<(&Window, &WindowState)> {
         self.limit.windows().iter().zip(&self.windows).min_by_key(|(_, state)| state.remaining)
+    }
+}
+
+/// `` rule `ml`: 100/60s is used up ``
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.rule {
+            Some(rule) => write!(f, "rule `{rule}`: {}", self.why),
+            None => self.why.fmt(f),
+        }
     }
 }
 

@@ -179,7 +179,7 @@ mod tests {
         let answers = names.map(|name| request.fact(&name.parse().expect("a part")).map(Cow::into_owned));
         let expected = ["u", "t", "k", "192.0.2.1", "/r", "GET", "o", "s"].map(|value| Some(value.to_owned()));
         assert_eq!(answers, expected);
-        assert_eq!((request.plan().as_deref(), request.cost().get()), (Some("pro"), 1));
+        assert_eq!((Facts::plan(&request).as_deref(), Facts::cost(&request).get()), (Some("pro"), 1));
         assert_eq!(Request::new().fact(&Part::User), None);
         assert!(!format!("{:?}", Request::new().api_key("hush")).contains("hush"));
     }

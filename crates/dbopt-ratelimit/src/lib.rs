@@ -5,20 +5,51 @@
 //! remains of each window and which of them refused. Clocks and quotas are those of [`governor`].
 //!
 //! What each algorithm admits at worst is said at [`Algorithm`].
+//!
+//! Above that, a [`Rule`] says which requests are counted, by which [`Part`]s of them, and to which limit; a [`Limiter`] asks
+//! all [`Rules`] about a request, whose [`Facts`] it is given, and comes to a [`Decision`]. It also keeps to how many may run at
+//! once, blocks after repeated refusal, does what each rule says while the store does not answer, and tells of all that as
+//! [`Event`]s and [`Metrics`]. [`client_address`] finds the client behind proxies.
 #![warn(missing_docs)]
 
 mod answer;
+mod client;
+mod decision;
+mod event;
+mod facts;
 mod gcra;
 mod key;
 mod limit;
+mod limiter;
 mod memory;
+mod metrics;
+mod network;
+mod part;
+mod permit;
+mod route;
+mod rule;
 mod store;
+mod suspicion;
+mod values;
 mod window;
 
 pub use answer::{Answer, Wait, WindowState, WindowStates};
+pub use client::{ForwardHeader, Proxies, Trusted, client_address};
+pub use decision::{Counted, Decision, Refusal, Shadow, Why};
+pub use event::{Event, Subscriber, Suspicion};
+pub use facts::{Facts, Request};
 pub use gcra::Gcra;
 pub use key::{Key, Keyer};
 pub use limit::{Algorithm, InvalidLimit, Limit, MOST_WINDOWS};
+pub use limiter::{Inspected, Limiter, Options};
 pub use memory::{MemoryConfig, MemoryStore};
+pub use metrics::{Metrics, RuleMetrics};
+pub use network::{InvalidNetwork, Network, Prefixes};
+pub use part::{Part, UnknownPart};
+pub use permit::Permits;
+pub use route::{InvalidRoute, RoutePattern};
+pub use rule::{Block, Concurrent, InvalidRules, Missing, OnFailure, Rule, Rules, Watch};
 pub use store::{Charge, Lease, Store, StoreError};
+pub use suspicion::Thresholds;
+pub use values::{List, Values};
 pub use window::Window;

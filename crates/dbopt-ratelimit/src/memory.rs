@@ -253,6 +253,11 @@ where
         self.release_now(lease);
         Ok(())
     }
+
+    fn release_at_once(&self, lease: Lease) -> bool {
+        self.release_now(lease);
+        true
+    }
 }
 
 #[cfg(test)]

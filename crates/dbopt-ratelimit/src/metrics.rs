@@ -85,6 +85,21 @@ impl Metrics {
     pub fn refused(&self) -> u64 {
         self.checks.saturating_sub(self.admitted)
     }
+
+    fn of_rules(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        name: &str,
+        help: &str,
+        value: impl Fn(&RuleMetrics) -> u64,
+    ) -> fmt::Result {
+        head(f, &format!("rule_{name}"), help)?;
+        for rule in &self.rules {
+            // A rule's name has no character that would have to be escaped.
+            writeln!(f, "{PREFIX}rule_{name}_total{{rule=\"{}\"}} {}", rule.rule, value(rule))?;
+        }
+        Ok(())
+    }
 }
 
 impl RuleMetrics {
@@ -112,23 +127,13 @@ impl fmt::Display for Metrics {
             head(f, name, help)?;
             writeln!(f, "{PREFIX}{name}_total {value}")?;
         }
-        let of_rule: [(&str, &str, fn(&RuleMetrics) -> u64); 5] = [
-            ("rule_asked", "Requests that a rule counted or refused.", |rule| rule.asked),
-            ("rule_refused", "Requests that a rule refused.", |rule| rule.refused),
-            ("rule_shadow_refused", "Requests that a rule in shadow mode would have refused.", |rule| {
-                rule.shadow_refused
-            }),
-            ("rule_blocks", "Blocks that a rule began.", |rule| rule.blocks),
-            ("rule_without_store", "Requests decided while the store did not answer.", |rule| rule.without_store),
-        ];
-        for (name, help, value) in of_rule {
-            head(f, name, help)?;
-            for rule in &self.rules {
-                // A rule's name has no character that would have to be escaped.
-                writeln!(f, "{PREFIX}{name}_total{{rule=\"{}\"}} {}", rule.rule, value(rule))?;
-            }
-        }
-        Ok(())
+        self.of_rules(f, "asked", "Requests that a rule counted or refused.", |rule| rule.asked)?;
+        self.of_rules(f, "refused", "Requests that a rule refused.", |rule| rule.refused)?;
+        let help = "Requests that a rule in shadow mode would have refused.";
+        self.of_rules(f, "shadow_refused", help, |rule| rule.shadow_refused)?;
+        self.of_rules(f, "blocks", "Blocks that a rule began.", |rule| rule.blocks)?;
+        let help = "Requests that were decided while the store did not answer.";
+        self.of_rules(f, "without_store", help, |rule| rule.without_store)
     }
 }
 

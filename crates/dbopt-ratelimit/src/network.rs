@@ -88,11 +88,8 @@ impl FromStr for Network {
         }
         // The prefix of an IPv4 address in IPv6 form counts 96 bits more.
         let canonical = address.to_canonical();
-        let prefix = if canonical.is_ipv4() && address.is_ipv6() {
-            prefix.checked_sub(96).ok_or_else(bad)?
-        } else {
-            prefix
-        };
+        let prefix =
+            if canonical.is_ipv4() && address.is_ipv6() { prefix.checked_sub(96).ok_or_else(bad)? } else { prefix };
         let network = Self::of(canonical, prefix).ok_or_else(bad)?;
         if network.address == canonical { Ok(network) } else { Err(InvalidNetwork::HostBits(text.to_owned(), network)) }
     }

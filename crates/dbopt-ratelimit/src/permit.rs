@@ -30,6 +30,14 @@ impl Permits {
         self.held.is_empty()
     }
 
+    /// Takes over what another holds.
+    pub(crate) fn append(&mut self, mut other: Self) {
+        self.held.append(&mut other.held);
+        if self.back.is_none() {
+            self.back = other.back.take();
+        }
+    }
+
     pub(crate) fn hold(&mut self, source: Source, lease: Lease, back: impl FnOnce() -> Arc<dyn GiveBack>) {
         self.held.push((source, lease));
         self.back.get_or_insert_with(back);

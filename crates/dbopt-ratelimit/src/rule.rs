@@ -64,8 +64,8 @@ pub struct Concurrent {
 
 /// Keeps a key out after repeated refusal.
 ///
-/// Refusals are counted by a limit of `after` in `within`, which forgets them one by one. A request that comes during a
-/// block is not counted, so that a block ends even while somebody keeps trying.
+/// Refusals are counted by a sliding window, which begins anew with each block. A request that comes during a block is not
+/// counted, so that a block ends even while somebody keeps trying.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Block {
     pub(crate) strikes: Arc<Limit>,
@@ -76,9 +76,9 @@ impl Block {
     /// Blocks for `period` after `after` refusals within `within`. None when a time is not from 1 ms to 366 days.
     #[must_use]
     pub fn new(after: NonZeroU32, within: Duration, period: Duration) -> Option<Self> {
-        let limit = |window: Window| Limit::new(Algorithm::Gcra, [window]).ok().map(Arc::new);
-        let strikes = limit(Window::new(after, within)?)?;
-        Some(Self { strikes, block: limit(Window::new(NonZeroU32::MIN, period)?)? })
+        let limit = |algorithm, window: Window| Limit::new(algorithm, [window]).ok().map(Arc::new);
+        let strikes = limit(Algorithm::Sliding, Window::new(after, within)?)?;
+        Some(Self { strikes, block: limit(Algorithm::Gcra, Window::new(NonZeroU32::MIN, period)?)? })
     }
 
     /// After how many refusals.

@@ -77,16 +77,16 @@ impl Lookout {
         hash: impl Fn(&str, &[u8]) -> Key,
     ) -> Vec<Suspicion> {
         let Some(network) = address.map(|address| rule.prefixes.network(address)) else { return Vec::new() };
-        let of_network = || hash("address", network.to_string().as_bytes());
+        let of_network = |by: &str| hash(by, network.to_string().as_bytes());
         let mut found = Vec::new();
         match (rule.watch, user) {
             (Watch::Nothing, _) | (Watch::Login, None) => {}
             (Watch::Keys, _) => {
-                let count = self.different(&self.keys, self.thresholds.keys, now, of_network(), key);
+                let count = self.different(&self.keys, self.thresholds.keys, now, of_network(&rule.name), key);
                 found.extend(count.map(|count| Suspicion::ManyKeys { address: network, count }));
             }
             (Watch::Login, Some(user)) => {
-                let (of_network, of_user) = (of_network(), hash("user", user.as_bytes()));
+                let (of_network, of_user) = (of_network("address"), hash("user", user.as_bytes()));
                 let count = self.different(&self.users, self.thresholds.users, now, of_network, of_user);
                 found.extend(count.map(|count| Suspicion::ManyUsers { address: network, count }));
                 let count = self.different(&self.addresses, self.thresholds.addresses, now, of_user, of_network);
@@ -161,14 +161,8 @@ mod tests {
     use crate::{Algorithm, Keyer, Limit, Part, Window};
 
     const SECOND: u64 = 1_000_000_000;
-    const SMALL: Thresholds = Thresholds {
-        period: Duration::from_secs(60),
-        refusals: 3,
-        keys: 3,
-        users: 3,
-        addresses: 3,
-        subjects: 4,
-    };
+    const SMALL: Thresholds =
+        Thresholds { period: Duration::from_secs(60), refusals: 3, keys: 3, users: 3, addresses: 3, subjects: 4 };
 
     struct Case {
         lookout: Lookout,
