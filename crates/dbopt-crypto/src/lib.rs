@@ -27,7 +27,8 @@ mod source;
 
 pub use blind::{BlindIndex, Form};
 pub use cipher::{
-    Algorithm, Cell, DataKey, Envelope, EnvelopeError, KeyNumber, KeyRing, KeyState, OpenError, RingError, SealError,
+    Algorithm, Cell, DataKey, Envelope, EnvelopeError, KeyNumber, KeyRing, KeyState, OpenError, OpenReader, RingError,
+    SealError, SealWriter,
 };
 #[cfg(feature = "serde")]
 pub use field::Json;

@@ -5,6 +5,7 @@ mod cell;
 mod data_key;
 mod envelope;
 mod ring;
+mod stream;
 #[cfg(test)]
 mod vectors;
 
@@ -13,3 +14,4 @@ pub use cell::Cell;
 pub use data_key::{DataKey, KeyNumber};
 pub use envelope::{Envelope, EnvelopeError};
 pub use ring::{KeyRing, KeyState, OpenError, RingError, SealError};
+pub use stream::{OpenReader, SealWriter};

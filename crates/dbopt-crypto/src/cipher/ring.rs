@@ -150,13 +150,11 @@ impl KeyRing {
         value: &[u8],
         fill: impl FnOnce(&mut [u8]) -> Result<(), RandomError>,
     ) -> Result<Vec<u8>, SealError> {
-        let number = self.active.ok_or(SealError::NoActiveKey)?;
-        let member = self.keys.get(&number).ok_or(SealError::NoActiveKey)?;
-        let cipher = member.cipher.as_ref().ok_or(SealError::NoActiveKey)?;
+        let (number, algorithm, cipher) = self.sealing()?;
         if value.len() > Self::MOST_BYTES {
             return Err(SealError::Long);
         }
-        let header = header(member.algorithm, number);
+        let header = header(algorithm, number);
         let associated = cell.associated(&header).ok_or(SealError::Long)?;
         let mut nonce = [0; NONCE_BYTES];
         fill(&mut nonce)?;
@@ -172,15 +170,28 @@ impl KeyRing {
     /// Opens a value in the cell where it was sealed.
     pub fn open(&self, cell: &Cell<'_>, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
         let envelope = Envelope::parse(sealed)?;
-        let member = self.keys.get(&envelope.key).ok_or(OpenError::UnknownKey(envelope.key))?;
-        if member.algorithm != envelope.algorithm {
-            return Err(OpenError::WrongAlgorithm(envelope.key));
-        }
-        let cipher = member.cipher.as_ref().ok_or(OpenError::DestroyedKey(envelope.key))?;
+        let cipher = self.opening(envelope.key, envelope.algorithm)?;
         let associated = cell.associated(&header(envelope.algorithm, envelope.key)).ok_or(OpenError::Rejected)?;
         let mut value = Zeroizing::new(envelope.value.to_vec());
         cipher.open(envelope.nonce, &associated, &mut value, envelope.tag).map_err(|_| OpenError::Rejected)?;
         Ok(value)
+    }
+
+    /// The key that seals.
+    pub(super) fn sealing(&self) -> Result<(KeyNumber, Algorithm, &Cipher), SealError> {
+        let number = self.active.ok_or(SealError::NoActiveKey)?;
+        let member = self.keys.get(&number).ok_or(SealError::NoActiveKey)?;
+        let cipher = member.cipher.as_ref().ok_or(SealError::NoActiveKey)?;
+        Ok((number, member.algorithm, cipher))
+    }
+
+    /// The key that opens what names it.
+    pub(super) fn opening(&self, number: KeyNumber, algorithm: Algorithm) -> Result<&Cipher, OpenError> {
+        let member = self.keys.get(&number).ok_or(OpenError::UnknownKey(number))?;
+        if member.algorithm != algorithm {
+            return Err(OpenError::WrongAlgorithm(number));
+        }
+        member.cipher.as_ref().ok_or(OpenError::DestroyedKey(number))
     }
 
     /// Whether a sealed value should be sealed anew: it is under another key than the active one.
