@@ -7,7 +7,7 @@
 use crate::{Wait, Window, WindowState};
 
 /// One window, compiled. Times are nanoseconds since any one epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Gcra {
     /// The time in which one is replenished, at least 1.
     interval: u64,
@@ -39,6 +39,11 @@ impl Gcra {
         next.saturating_sub(now) <= self.tolerance
     }
 
+    /// The most that is admitted at once.
+    pub(crate) const fn burst(&self) -> u32 {
+        self.burst
+    }
+
     /// How long a cost has to wait. A cost of 0 waits until everything is replenished.
     #[must_use]
     pub fn wait(&self, tat: u64, now: u64, cost: u32) -> Wait {
@@ -59,12 +64,19 @@ impl Gcra {
     /// What a TAT means for a cost that asks now.
     #[must_use]
     pub fn state(&self, tat: u64, now: u64, cost: u32) -> WindowState {
+        WindowState { wait: self.wait(tat, now, cost), ..self.charged(tat, now) }
+    }
+
+    /// What a TAT means after a cost was admitted, when there is nothing to wait for.
+    #[inline]
+    #[must_use]
+    pub fn charged(&self, tat: u64, now: u64) -> WindowState {
         let used = tat.saturating_sub(now);
         let remaining = self.tolerance.saturating_sub(used) / self.interval;
         WindowState {
             remaining: u32::try_from(remaining).unwrap_or(u32::MAX),
             full_in: std::time::Duration::from_nanos(used),
-            wait: self.wait(tat, now, cost),
+            wait: Wait::None,
         }
     }
 }

@@ -45,18 +45,51 @@ impl Keyer {
         Self { hasher: SipHasher13::new_with_key(secret) }
     }
 
+    /// Makes the keys of one rule, whose name is hashed once.
+    #[must_use]
+    pub fn rule(&self, name: &str) -> RuleKeyer {
+        let mut hasher = self.hasher;
+        write(&mut hasher, name.as_bytes());
+        RuleKeyer { hasher }
+    }
+
     /// The key of a rule and of the parts that it counts by, in order. Lengths are hashed too: `("ab", "c")` and `("a", "bc")` are
     /// two keys.
     #[must_use]
-    pub fn key<'a>(&self, rule: &'a str, parts: impl IntoIterator<Item = &'a [u8]>) -> Key {
+    pub fn key<'a>(&self, rule: &str, parts: impl IntoIterator<Item = &'a [u8]>) -> Key {
+        self.rule(rule).key(parts)
+    }
+}
+
+/// Makes the keys of one rule.
+#[derive(Clone)]
+pub struct RuleKeyer {
+    hasher: SipHasher13,
+}
+
+impl RuleKeyer {
+    /// The key of some parts, in order; the same as that of [`Keyer::key`].
+    #[inline]
+    #[must_use]
+    pub fn key<'a>(&self, parts: impl IntoIterator<Item = &'a [u8]>) -> Key {
         let mut hasher = self.hasher;
-        for part in std::iter::once(rule.as_bytes()).chain(parts) {
-            hasher.write_u64(part.len() as u64);
-            hasher.write(part);
+        for part in parts {
+            write(&mut hasher, part);
         }
         let hash = hasher.finish128();
         Key([hash.h1, hash.h2])
     }
+}
+
+impl fmt::Debug for RuleKeyer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RuleKeyer")
+    }
+}
+
+fn write(hasher: &mut SipHasher13, part: &[u8]) {
+    hasher.write_u64(part.len() as u64);
+    hasher.write(part);
 }
 
 impl fmt::Debug for Keyer {

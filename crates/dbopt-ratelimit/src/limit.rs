@@ -1,8 +1,8 @@
 //! A limit: the windows that all have to admit a request.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use crate::Window;
+use crate::{Window, layout::Layout, meter::Meter};
 
 /// The most windows of a limit.
 pub const MOST_WINDOWS: usize = 8;
@@ -30,6 +30,9 @@ pub struct Limit {
     /// From one to [`MOST_WINDOWS`], by rising period, each period once.
     windows: Box<[Window]>,
     durable: bool,
+    /// The windows, compiled.
+    meters: Box<[Meter]>,
+    layout: Arc<Layout>,
 }
 
 /// Why windows make no limit.
@@ -64,7 +67,9 @@ impl Limit {
         if algorithm == Algorithm::Sliding && windows.iter().any(|window| window.burst() != window.limit()) {
             return Err(InvalidLimit::Burst);
         }
-        Ok(Self { algorithm, windows, durable: false })
+        let meters: Box<[Meter]> = windows.iter().map(|window| Meter::new(algorithm, window)).collect();
+        let layout = Arc::new(Layout::new(algorithm, &windows, &meters));
+        Ok(Self { algorithm, windows, durable: false, meters, layout })
     }
 
     /// The same limit, whose state survives a crash of the engine where the engine can do both
@@ -90,6 +95,16 @@ impl Limit {
     #[must_use]
     pub const fn is_durable(&self) -> bool {
         self.durable
+    }
+
+    /// The arithmetic of each window, by rising period.
+    pub(crate) const fn meters(&self) -> &[Meter] {
+        &self.meters
+    }
+
+    /// How their states lie in memory.
+    pub(crate) const fn layout(&self) -> &Arc<Layout> {
+        &self.layout
     }
 
     /// The greatest cost that can ever be admitted.
