@@ -71,7 +71,8 @@ impl Ddl {
         }
         let bytes_after = facts.as_ref().map(|facts| facts.bytes);
         let definition = facts.map(|facts| facts.definition);
-        Ok(Effect { outcome: Outcome::Done, bytes_before: None, bytes_after, definition })
+        let bytes_before = before.map(|facts| facts.bytes);
+        Ok(Effect { outcome: Outcome::Done, bytes_before, bytes_after, definition })
     }
 
     /// Tries one statement; none when it was done.

@@ -174,3 +174,13 @@ async fn last(session: &Session, schema: &str, name: &str, verb: &str) -> Result
     };
     Ok(rows.first().and_then(known))
 }
+
+/// Whether a run attached an index to that of a partitioned table, or began to.
+///
+/// # Errors
+/// When the session fails.
+pub async fn was_attached(session: &Session, schema: &str, name: &str) -> Result<bool, Error> {
+    let sql = "SELECT EXISTS (SELECT FROM dbopt.journal j WHERE j.schema = $1 AND j.object = $2 \
+                   AND j.statement LIKE 'ALTER INDEX % ATTACH PARTITION %')";
+    Ok(session.query(sql, &[&schema, &name]).await?.first().is_some_and(|row| row.get(0)))
+}

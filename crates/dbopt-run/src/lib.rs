@@ -57,7 +57,7 @@ pub use drop_index::DropIndex;
 pub use error::Error;
 pub use guard::{APPLICATION_NAME, builds_concurrently, refuse_pooler};
 pub use hands::Hands;
-pub use history::{Known, Predicted, created, dropped, predict_seconds};
+pub use history::{Known, Predicted, created, dropped, predict_seconds, was_attached};
 pub use index::{IndexFacts, find as find_index};
 pub use journal::Entry;
 pub use leftover::{Fate, Repair};

@@ -36,6 +36,8 @@ pub struct Step {
 /// A table-level lock (<https://www.postgresql.org/docs/current/explicit-locking.html>).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lock {
+    /// None that anybody would wait for.
+    None,
     /// Lets reads and writes pass; keeps other DDL and VACUUM out.
     ShareUpdateExclusive,
     /// Lets reads pass, keeps writes out.
@@ -47,6 +49,7 @@ pub enum Lock {
 impl fmt::Display for Lock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::None => "none",
             Self::ShareUpdateExclusive => "SHARE UPDATE EXCLUSIVE",
             Self::Share => "SHARE",
             Self::AccessExclusive => "ACCESS EXCLUSIVE",

@@ -122,6 +122,7 @@ fn advice_is_applied_as_the_dry_run_says_and_taken_back() {
     assert!(back.stdout.contains("drop-index"), "{}", back.stdout);
     assert_eq!(logged(&cluster)[2..], dry.stdout.lines().collect::<Vec<_>>());
     assert!(!indexes(&database).contains(name));
+    assert!(indexes(&database).split(", ").any(|index| index == dropped), "{}", indexes(&database));
 
     // Each change is in the audit, before and after, and the chain is whole.
     assert_eq!(dbopt(&["audit", "verify", "-d", &target]).code, 0);
@@ -132,7 +133,7 @@ fn advice_is_applied_as_the_dry_run_says_and_taken_back() {
     let audited: Vec<String> =
         audited.iter().map(|row| row.iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" ")).collect();
     let mut expected = Vec::new();
-    let changes = [("create-index", name), ("drop-index", dropped), ("drop-index", name)];
+    let changes = [("create-index", name), ("drop-index", dropped), ("create-index", dropped), ("drop-index", name)];
     for ((kind, object), statement) in changes.into_iter().zip(logged(&cluster)) {
         expected.push(format!("apply.{kind} begun {object} {statement}"));
         expected.push(format!("apply.{kind} ended {object} done"));
@@ -263,13 +264,225 @@ fn a_partitioned_table_gets_its_index_part_by_part() {
     // Indexes whose names are in the way, or only begin alike, change nothing.
     database.execute("CREATE INDEX events_1_kind ON events_1 (kind); CREATE INDEX events_1_k ON events_1 (kind)");
 
-    let done = dbopt(&["apply", &path, "-d", &target]);
+    let done = dbopt(&["apply", &path, "-d", &target, "--format", "json"]);
     assert_eq!(done.code, 0, "{}{}", done.stderr, done.stdout);
     assert!(indexes(&database).starts_with(parts), "{}", indexes(&database));
+    // At the end the whole is looked at, and its size compared.
+    let done = done.json();
+    let last = done["steps"].as_array().and_then(|steps| steps.last()).expect("a step");
+    assert_eq!(
+        (&last["kind"], &last["name"], &last["outcome"]),
+        (&json!("verify-index"), &json!("events_kind_idx"), &json!("done"))
+    );
+    assert_eq!(last["predicted_bytes"], json!(1e6));
+    assert_eq!(
+        last["bytes_after"].to_string(),
+        database.value("SELECT pg_relation_size('events_1_kind_idx') + pg_relation_size('events_2_kind_idx')")
+    );
     assert_eq!(dbopt(&["apply", &path, "-d", &target, "--dry-run"]).stdout, "");
     let back = dbopt(&["apply", &path, "-d", &target, "--rollback"]);
     assert_eq!(back.code, 0, "{}{}", back.stderr, back.stdout);
     assert!(!indexes(&database).contains("kind_idx"), "{}", indexes(&database));
+}
+
+/// A partitioned table of two partitions and an advice of an index on it.
+fn events(database: &Database<'_>, folder: &TempDir) -> String {
+    database.execute(
+        "CREATE TABLE events (at int, kind int) PARTITION BY RANGE (at);
+         CREATE TABLE events_1 PARTITION OF events FOR VALUES FROM (0) TO (1000);
+         CREATE TABLE events_2 PARTITION OF events FOR VALUES FROM (1000) TO (2000);
+         INSERT INTO events SELECT n, n FROM generate_series(0, 1999) n;",
+    );
+    let statements = [
+        "CREATE INDEX events_kind_idx ON ONLY public.events USING btree (kind);",
+        "CREATE INDEX CONCURRENTLY events_1_kind_idx ON public.events_1 USING btree (kind);",
+        "ALTER INDEX public.events_kind_idx ATTACH PARTITION public.events_1_kind_idx;",
+        BUILD_2,
+        "ALTER INDEX public.events_kind_idx ATTACH PARTITION public.events_2_kind_idx;",
+    ];
+    let rollback = "DROP INDEX IF EXISTS public.events_kind_idx;";
+    let advice = advice("events", "events_kind_idx", &["kind"], &statements, rollback);
+    file(folder, "events.json", &advice.to_string())
+}
+
+const BUILD_2: &str = "CREATE INDEX CONCURRENTLY events_2_kind_idx ON public.events_2 USING btree (kind);";
+
+/// As if the run that worked on an index had been killed after its last statement, before it could write that down.
+fn forget(database: &Database<'_>, index: &str) {
+    database.execute(&format!(
+        "UPDATE dbopt.journal SET closed_at = NULL \
+         WHERE id = (SELECT max(id) FROM dbopt.journal WHERE object = '{index}' AND statement NOT LIKE 'ALTER%'); \
+         DELETE FROM dbopt.history WHERE object = '{index}'; \
+         UPDATE dbopt.run SET ended_at = NULL, outcome = NULL WHERE id = (SELECT max(id) FROM dbopt.run)"
+    ));
+}
+
+#[test]
+fn a_half_applied_partitioned_index_is_rolled_back_whole() {
+    let (database, target) = shop(Cluster::shared());
+    let folder = folder();
+    let path = events(&database, &folder);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        // The build on the second partition waits for a writer.
+        let (writer, connection) =
+            tokio_postgres::connect(&database.conn_string(), tokio_postgres::NoTls).await.expect("a session");
+        tokio::spawn(connection);
+        writer.batch_execute("BEGIN; INSERT INTO events_2 VALUES (1500, 1)").await.expect("it writes");
+        let mut command = support::command();
+        command.args(["apply", &path, "-d", &target]).stdout(std::process::Stdio::null());
+        let mut child = command.stderr(std::process::Stdio::null()).spawn().expect("the binary starts");
+        let deadline = std::time::Instant::now() + Duration::from_secs(30);
+        while !indexes(&database).contains("events_2_kind_idx invalid") {
+            assert!(std::time::Instant::now() < deadline, "the build never began");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        child.kill().expect("it can be killed");
+        child.wait().expect("it ends");
+        // The server notices before the build could be completed.
+        let working = "SELECT count(*) FROM pg_stat_activity \
+                       WHERE application_name = 'dbopt-run' AND datname = current_database()";
+        while database.value(working) != "0" {
+            assert!(std::time::Instant::now() < deadline, "the build goes on");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        writer.batch_execute("COMMIT").await.expect("nobody disturbed it");
+    });
+    let left = indexes(&database);
+    assert!(left.starts_with("events_1_kind_idx, events_2_kind_idx invalid, events_kind_idx invalid"), "{left}");
+    let dry = dbopt(&["apply", &path, "-d", &target, "--rollback", "--dry-run"]);
+    let expected =
+        ["DROP INDEX IF EXISTS public.events_kind_idx;", "DROP INDEX CONCURRENTLY IF EXISTS public.events_2_kind_idx;"];
+    assert_eq!(dry.stdout.lines().collect::<Vec<_>>(), expected, "{}", dry.stderr);
+    let back = dbopt(&["apply", &path, "-d", &target, "--rollback"]);
+    assert_eq!(back.code, 0, "{}{}", back.stderr, back.stdout);
+    assert!(!indexes(&database).contains("kind_idx"), "{}", indexes(&database));
+    assert_eq!(dbopt(&["audit", "verify", "-d", &target]).code, 0);
+}
+
+#[test]
+fn what_was_built_and_not_attached_is_rolled_back_when_it_is_ours() {
+    let (database, target) = shop(Cluster::shared());
+    let folder = folder();
+    let path = events(&database, &folder);
+    assert_eq!(dbopt(&["apply", &path, "-d", &target]).code, 0);
+    // Killed after the second build; and no word yet of the parent either.
+    database.execute("DROP INDEX events_kind_idx; CREATE INDEX events_kind_idx ON ONLY events (kind)");
+    database.execute("CREATE INDEX events_2_kind_idx ON events_2 (kind)");
+    forget(&database, "events_2_kind_idx");
+    forget(&database, "events_kind_idx");
+    let back = dbopt(&["apply", &path, "-d", &target, "--rollback"]);
+    assert_eq!(back.code, 0, "{}{}", back.stderr, back.stdout);
+    assert!(!indexes(&database).contains("kind_idx"), "{}", indexes(&database));
+
+    // The same by somebody else's hand is left.
+    database.execute(
+        "CREATE INDEX events_kind_idx ON ONLY events (kind); CREATE INDEX events_2_kind_idx ON events_2 (kind)",
+    );
+    let back = dbopt(&["apply", &path, "-d", &target, "--rollback"]);
+    assert_eq!(back.code, 6, "{}{}", back.stderr, back.stdout);
+    assert!(indexes(&database).starts_with("events_2_kind_idx, events_kind_idx invalid"), "{}", indexes(&database));
+    assert_eq!(back.stderr.matches("is left: the history does not prove").count(), 2, "{}", back.stderr);
+}
+
+#[test]
+fn an_index_that_was_only_attached_keeps_its_parent_and_new_partitions_do_not() {
+    let (database, target) = shop(Cluster::shared());
+    let folder = folder();
+    let path = events(&database, &folder);
+    database.execute("CREATE INDEX events_1_kind_idx ON events_1 (kind)");
+    assert_eq!(dbopt(&["apply", &path, "-d", &target]).code, 0);
+    let back = dbopt(&["apply", &path, "-d", &target, "--rollback"]);
+    assert_eq!(back.code, 6, "{}{}", back.stderr, back.stdout);
+    assert!(back.stderr.contains("`public.events_1_kind_idx` would go with it"), "{}", back.stderr);
+    assert!(indexes(&database).starts_with("events_1_kind_idx, events_2_kind_idx, events_kind_idx"));
+    // What a new partition got from the server goes with the index.
+    database.execute("DROP INDEX events_kind_idx");
+    assert_eq!(dbopt(&["apply", &path, "-d", &target]).code, 0);
+    database.execute("CREATE TABLE events_3 PARTITION OF events FOR VALUES FROM (2000) TO (3000)");
+    assert!(indexes(&database).contains("events_3_kind_idx"));
+    dbopt(&["apply", &path, "-d", &target]).fails(2, "[statement-differs]");
+    let back = dbopt(&["apply", &path, "-d", &target, "--rollback"]);
+    assert_eq!(back.code, 0, "{}{}", back.stderr, back.stdout);
+    assert!(!indexes(&database).contains("kind_idx"), "{}", indexes(&database));
+}
+
+#[test]
+fn what_was_dropped_is_made_again_as_it_was() {
+    let (database, target) = shop(Cluster::shared());
+    database.execute("CREATE INDEX orders_open ON orders (note DESC, id) INCLUDE (customer_id) WHERE status = 'open'");
+    let before = database.value("SELECT pg_get_indexdef('orders_open'::regclass)");
+    let mut advice = simple();
+    advice["create"] = json!([]);
+    advice["drop"] = json!([{
+        "schema": "public", "table": "orders", "name": "orders_open", "sql": "DROP INDEX CONCURRENTLY public.orders_open;",
+        "rollback": format!("{};", before.replacen("INDEX", "INDEX CONCURRENTLY", 1)),
+    }]);
+    let folder = folder();
+    let path = file(&folder, "advice.json", &advice.to_string());
+    let back = || dbopt(&["apply", &path, "-d", &target, "--rollback", "--format", "json"]);
+    for is_forgotten in [false, true] {
+        assert_eq!(dbopt(&["apply", &path, "-d", &target, "--drop"]).code, 0);
+        assert!(!indexes(&database).contains("orders_open"));
+        if is_forgotten {
+            forget(&database, "orders_open");
+        }
+        let ran = back();
+        assert_eq!(ran.code, 0, "{}{}", ran.stderr, ran.stdout);
+        assert_eq!(database.value("SELECT pg_get_indexdef('orders_open'::regclass)"), before);
+        assert!(!indexes(&database).contains("invalid"));
+    }
+    let again = back().json();
+    assert_eq!(again["steps"], json!([]), "the last thing known of it is that it was made");
+    // Dropped by somebody else, it is not made again, and that is said.
+    database.execute("DROP INDEX orders_open");
+    let ran = back();
+    assert_eq!(ran.code, 6, "{}{}", ran.stderr, ran.stdout);
+    assert!(ran.stdout.contains("the history does not know that dbopt dropped it"), "{}", ran.stdout);
+    // Dropped by dbopt, and another by then: the advice is not about it.
+    database.execute("CREATE INDEX orders_open ON orders (note DESC, id) INCLUDE (customer_id) WHERE status = 'open'");
+    assert_eq!(dbopt(&["apply", &path, "-d", &target, "--drop"]).code, 0);
+    let edited = path.replace("advice.json", "edited.json");
+    let text = std::fs::read_to_string(&path).expect("it is there").replace("note DESC", "note");
+    std::fs::write(&edited, text).expect("it is written");
+    let ran = dbopt(&["apply", &edited, "-d", &target, "--rollback"]);
+    assert_eq!(ran.code, 6, "{}{}", ran.stderr, ran.stdout);
+    assert!(ran.stderr.contains("what dbopt dropped was another"), "{}", ran.stderr);
+    assert!(!indexes(&database).contains("orders_open"));
+}
+
+#[test]
+fn all_faults_of_an_advice_are_told_at_once() {
+    let (_database, target) = shop(Cluster::shared());
+    let mut advice = simple();
+    let mut second = advice["create"][0].clone();
+    advice["create"][0]["table"] = json!("nothing");
+    second["keys"][0] = json!("customer");
+    second["rollback"][0] = json!("DROP TABLE orders;");
+    advice["create"].as_array_mut().expect("a list").push(second);
+    advice["drop"] = json!([{"schema": "public", "table": "orders", "name": "orders_pkey", "sql": "DROP TABLE orders;",
+        "rollback": ""}]);
+    let folder = folder();
+    let text = serde_json::to_string_pretty(&advice).expect("it is JSON");
+    let path = file(&folder, "advice.json", &text);
+    let ran = dbopt(&["apply", &path, "-d", &target, "--drop"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (2, ""));
+    let line = |part: &str, nth: usize| {
+        text.lines().enumerate().filter(|(_, line)| line.contains(part)).nth(nth).expect("it is there").0 + 1
+    };
+    // Each is placed in its own entry, though other entries have the same strings.
+    for (line, message) in [
+        (line("\"nothing\"", 0), "has no table `public.nothing`"),
+        (line("\"customer\"", 0), "has no column `customer`"),
+        (line("\"DROP TABLE orders;\"", 1), "[statement-differs]"),
+    ] {
+        let placed = format!("advice.json:{line}:");
+        assert!(
+            ran.stderr.lines().any(|told| told.contains(&placed)) && ran.stderr.contains(message),
+            "{placed} {message}\n{}\n{text}",
+            ran.stderr
+        );
+    }
 }
 
 #[test]

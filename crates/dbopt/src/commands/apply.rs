@@ -4,12 +4,11 @@ mod file;
 mod key;
 mod plan;
 mod settings;
+mod undo;
+mod verified;
 
 use dbopt_finding::Finding;
-use dbopt_pg::Session;
-use dbopt_run::{
-    Action, Error, Event, Fate, Outcome, Report, Runner, created, find_index, predict_seconds, same_definition,
-};
+use dbopt_run::{Action, Error, Event, Fate, Outcome, Report, Runner, predict_seconds};
 use indicatif::ProgressBar;
 
 use self::file::File;
@@ -34,21 +33,21 @@ async fn run_async(context: &Context, args: &Apply, file: &File) -> Result<Exit,
     let session = connect::open(context, &args.connection).await?;
     // What the catalogue's statistics lack does not matter here.
     let (catalog, _) = catalogue::live(context, &session, &[]).await?;
-    let mut plan =
-        if args.rollback { plan::backward(file, &catalog) } else { plan::forward(file, &catalog, args.drop) };
+    let mut plan = if args.rollback {
+        migrate::require(&session, dbopt_run::MIGRATION, &args.connection).await?;
+        undo::plan(&session, file, &catalog).await.map_err(|error| failure(error, args))?
+    } else {
+        plan::forward(file, &catalog, args.drop)
+    };
     if !plan.findings.is_empty() {
         return Err(Failure::usage("the advice does not fit this database, and nothing was done")
             .findings(std::mem::take(&mut plan.findings)));
     }
-    if args.rollback {
-        migrate::require(&session, dbopt_run::MIGRATION, &args.connection).await?;
-        plan = proven(&session, plan).await.map_err(|error| failure(error, args))?;
-        context.stderr.findings(&plan.findings);
-    }
+    context.stderr.findings(&plan.notes);
     session.close().await;
     if args.dry_run {
         dry_run(context, args, &plan)?;
-        return Ok(if plan.findings.is_empty() { Exit::Done } else { Exit::Partial });
+        return Ok(if plan.notes.is_empty() { Exit::Done } else { Exit::Partial });
     }
     apply(context, args, plan).await
 }
@@ -57,36 +56,12 @@ async fn run_async(context: &Context, args: &Apply, file: &File) -> Result<Exit,
 fn dry_run(context: &Context, args: &Apply, plan: &Plan) -> Result<(), Failure> {
     let mut view = ApplyView::new(true, None);
     view.steps.extend(plan.steps.iter().filter(|step| !step.is_done).map(|step| step.action.step().into()));
-    view.findings.extend(plan.findings.iter().map(FindingView::from));
+    view.findings.extend(plan.notes.iter().map(FindingView::from));
     if args.format == ReportFormat::Table {
         let statements = view.steps.iter().flat_map(|step| &step.statements);
         return output::data(None, &statements.map(|statement| format!("{statement}\n")).collect::<String>());
     }
     print(context, args, &view)
-}
-
-/// The steps that drop what the history proves to be created by a run, and findings on the others.
-async fn proven(session: &Session, plan: Plan) -> Result<Plan, Error> {
-    let mut kept = Plan::default();
-    for planned in plan.steps {
-        let step = planned.action.step();
-        let (schema, name) = (step.schema.as_str(), step.object.as_str());
-        let known = created(session, schema, name).await?;
-        let is_ours = match (find_index(session, schema, name).await?, known) {
-            (None, _) => true,
-            (Some(_), None) => false,
-            (Some(there), Some(known)) => {
-                there.table == known.table && same_definition(&there.definition, &known.definition)
-            }
-        };
-        if is_ours {
-            kept.steps.push(planned);
-        } else {
-            let message = format!("`{schema}.{name}` is left: the history does not prove that dbopt created it");
-            kept.findings.push(Finding::warning("not-ours", message).help("drop it by hand if it is to go"));
-        }
-    }
-    Ok(kept)
 }
 
 async fn apply(context: &Context, args: &Apply, plan: Plan) -> Result<Exit, Failure> {
@@ -103,7 +78,7 @@ async fn apply(context: &Context, args: &Apply, plan: Plan) -> Result<Exit, Fail
     let unseen: Vec<Finding> =
         unseen.into_iter().map(|unseen| Finding::warning("unseen", unseen.what).help(unseen.help)).collect();
     context.stderr.findings(&unseen);
-    view.findings.extend(plan.findings.iter().chain(&unseen).map(FindingView::from));
+    view.findings.extend(plan.notes.iter().chain(&unseen).map(FindingView::from));
     for action in &mut actions {
         predict(&runner, &mut **action).await.map_err(failed)?;
     }
@@ -131,7 +106,7 @@ async fn apply(context: &Context, args: &Apply, plan: Plan) -> Result<Exit, Fail
     runner.finish(&reports).await.map_err(failed)?;
     let left = repairs.iter().any(|repair| matches!(repair.fate, Fate::Kept(_) | Fate::Foreign(_)));
     Ok(match exit(&reports) {
-        Exit::Done if left || !plan.findings.is_empty() => Exit::Partial,
+        Exit::Done if left || !plan.notes.is_empty() => Exit::Partial,
         exit => exit,
     })
 }

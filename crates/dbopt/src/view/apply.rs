@@ -27,7 +27,7 @@ pub(crate) struct ApplyView {
 /// One step.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub(crate) struct StepView {
-    /// `create-index`, `create-parent-index`, `attach-index`, `drop-index` or `drop-parent-index`.
+    /// `create-index`, `create-parent-index`, `attach-index`, `verify-index`, `drop-index` or `drop-parent-index`.
     pub(crate) kind: String,
     /// Schema of the index.
     pub(crate) schema: String,

@@ -12,14 +12,18 @@ use dbopt_finding::Finding;
 use dbopt_run::{Action, CreateIndex, Ddl, DropIndex, Lock, Step, same_definition};
 use dbopt_sql::{lex, quote_ident, quote_literal};
 
-use super::file::{Create, Drop, File};
+use super::file::{Create, Drop, Entry, File};
 use super::key;
+use super::verified::Verified;
 
 /// Steps in order.
 #[derive(Default)]
 pub(super) struct Plan {
     pub(super) steps: Vec<Planned>,
+    /// What does not fit, so that nothing may be done.
     pub(super) findings: Vec<Finding>,
+    /// What is left alone.
+    pub(super) notes: Vec<Finding>,
 }
 
 /// One step.
@@ -35,34 +39,12 @@ pub(super) struct Planned {
 pub(super) fn forward(file: &File, catalog: &Catalog, drop: bool) -> Plan {
     let mut plan = Plan::default();
     for (at, create) in file.advice.create.iter().enumerate() {
-        if let Some((table, index)) = confirmed(file, create, catalog, &mut plan.findings) {
-            plan.create(at, create, catalog, table, &index);
+        if let Some((table, index)) = confirmed(file, create, catalog, true, &mut plan.findings) {
+            plan.create(at, &create.value, catalog, table, &index);
         }
     }
     for (at, advised) in file.advice.drop.iter().enumerate().filter(|_| drop) {
         plan.drop(file, file.advice.create.len() + at, advised, catalog);
-    }
-    plan
-}
-
-/// The steps that drop what was created, the last first; which of them are ours is asked of the history.
-pub(super) fn backward(file: &File, catalog: &Catalog) -> Plan {
-    let mut plan = Plan::default();
-    for (at, create) in file.advice.create.iter().enumerate().rev() {
-        let Some((id, index)) = confirmed(file, create, catalog, &mut plan.findings) else { continue };
-        let table = catalog.table(id);
-        let statement = statements::rollback(catalog, id, &index).concat();
-        let is_done = existing(catalog, id, &create.name).is_none();
-        let names = (create.schema.as_str(), create.table.as_str());
-        let action: Box<dyn Action> = if table.kind == Relkind::Partitioned {
-            let gone = format!("SELECT NOT EXISTS ({})", find_sql(&create.schema, &create.name));
-            let step = step("drop-parent-index", &create.schema, &create.name, names, statement, Lock::AccessExclusive);
-            Box::new(Ddl::new(step).unless(gone))
-        } else {
-            let definition = create.sql.first().map_or("", String::as_str);
-            Box::new(DropIndex::new(names, &create.name, &statement, definition))
-        };
-        plan.steps.push(Planned { action, is_done, index: at });
     }
     plan
 }
@@ -103,19 +85,24 @@ impl Plan {
             step.needs = (first..self.steps.len()).collect();
             self.steps.push(Planned { action, is_done, index: at });
         }
+        if catalog.table(table).kind == Relkind::Partitioned {
+            let mut action = Verified::new((&create.schema, &create.table), &create.name, create.bytes);
+            action.step_mut().needs = (first..self.steps.len()).collect();
+            let is_done = existing(catalog, table, &create.name).is_some_and(|there| there.valid);
+            self.steps.push(Planned { action: Box::new(action), is_done, index: at });
+        }
     }
 
-    fn drop(&mut self, file: &File, at: usize, advised: &Drop, catalog: &Catalog) {
+    fn drop(&mut self, file: &File, at: usize, entry: &Entry<Drop>, catalog: &Catalog) {
+        let advised = &entry.value;
         let table = catalog.find(Some(&advised.schema), &advised.table);
         let there = table.and_then(|table| existing(catalog, table, &advised.name));
-        let named = Index { schema: advised.schema.clone(), name: advised.name.clone(), ..Index::default() };
-        if statements::drop(&named) != advised.sql {
-            self.findings.push(differs(file, &advised.sql, &statements::drop(&named)));
+        if !confirmed_drop(file, entry, &mut self.findings) {
             return;
         }
         if let Some(there) = there.filter(|there| !same_definition(&there.definition, &advised.rollback)) {
             let message = format!("`{}` is not the index that the advice is about: {}", advised.name, there.definition);
-            let finding = Finding::error("other-definition", message).at(file.place(&advised.rollback));
+            let finding = Finding::error("other-definition", message).at(file.place(entry, &advised.rollback));
             self.findings.push(finding.help("ask for the advice again, without --redact"));
             return;
         }
@@ -123,7 +110,7 @@ impl Plan {
             && let Some(reason) = needed(catalog, table, there)
         {
             let message = format!("`{}` is not dropped: {reason}", advised.name);
-            self.findings.push(Finding::error("needed-index", message).at(file.place(&advised.sql)));
+            self.findings.push(Finding::error("needed-index", message).at(file.place(entry, &advised.sql)));
             return;
         }
         let names = (advised.schema.as_str(), advised.table.as_str());
@@ -133,19 +120,37 @@ impl Plan {
             (&create.schema, &create.table) == (&advised.schema, &advised.table)
                 && create.replaces.contains(&advised.name)
         };
-        let is_replaced = |step: &Planned| file.advice.create.get(step.index).is_some_and(replaces);
+        let is_replaced =
+            |step: &Planned| file.advice.create.get(step.index).is_some_and(|entry| replaces(&entry.value));
         action.step_mut().needs = (0..self.steps.len()).filter(|at| is_replaced(&self.steps[*at])).collect();
         self.steps.push(Planned { action: Box::new(action), is_done: there.is_none(), index: at });
     }
 }
 
+/// Whether the statement of an entry is the one that drops the index it names.
+pub(super) fn confirmed_drop(file: &File, entry: &Entry<Drop>, findings: &mut Vec<Finding>) -> bool {
+    let Drop { schema, name, sql, .. } = &entry.value;
+    let built = statements::drop(&Index { schema: schema.clone(), name: name.clone(), ..Index::default() });
+    if built != *sql {
+        findings.push(differs(file, entry, sql, &built));
+    }
+    built == *sql
+}
+
 /// The table and the index that an entry of the advice describes, when the catalogue confirms them and its statements
-/// are those that they give.
-fn confirmed(file: &File, create: &Create, catalog: &Catalog, findings: &mut Vec<Finding>) -> Option<(TableId, Index)> {
+/// are those that they give. On the way back partitions may have come since, so `whole` is false and the first counts.
+pub(super) fn confirmed(
+    file: &File,
+    entry: &Entry<Create>,
+    catalog: &Catalog,
+    whole: bool,
+    findings: &mut Vec<Finding>,
+) -> Option<(TableId, Index)> {
+    let create = &entry.value;
     let known = findings.len();
     let Some(id) = catalog.find(Some(&create.schema), &create.table) else {
         let message = format!("the database has no table `{}.{}`", create.schema, create.table);
-        findings.push(Finding::error("unknown-table", message).at(file.place(&create.table)));
+        findings.push(Finding::error("unknown-table", message).at(file.place(entry, &create.table)));
         return None;
     };
     let table = catalog.table(id);
@@ -158,20 +163,20 @@ fn confirmed(file: &File, create: &Create, catalog: &Catalog, findings: &mut Vec
         match key::parse(text) {
             None => {
                 let message = format!("`{text}` is no key of an index");
-                findings.push(Finding::error("not-a-key", message).at(file.place(text)));
+                findings.push(Finding::error("not-a-key", message).at(file.place(entry, text)));
             }
             Some(key) => {
                 if let KeyPart::Column(column) = &key.part
                     && table.column(column).is_none()
                 {
-                    findings.push(unknown(column).at(file.place(text)));
+                    findings.push(unknown(column).at(file.place(entry, text)));
                 }
                 keys.push(key);
             }
         }
     }
     for column in create.include.iter().filter(|column| table.column(column).is_none()) {
-        findings.push(unknown(column).at(file.place(column)));
+        findings.push(unknown(column).at(file.place(entry, column)));
     }
     let index = Index {
         schema: create.schema.clone(),
@@ -186,31 +191,32 @@ fn confirmed(file: &File, create: &Create, catalog: &Catalog, findings: &mut Vec
         return None;
     }
     let rebuilt = statements::create(&without_own(catalog, create), id, &index);
-    if rebuilt != create.sql {
+    let is_same = if whole { rebuilt == create.sql } else { rebuilt.first() == create.sql.first() };
+    if !is_same {
         let pairs = create.sql.iter().zip(&rebuilt);
         let first = pairs.clone().find(|(written, built)| written != built);
         let written = first.map_or_else(|| create.sql.last().map_or("", String::as_str), |(written, _)| written);
         let built = first.map_or_else(|| rebuilt.join(" "), |(_, built)| built.clone());
-        findings.push(differs(file, written, &built));
+        findings.push(differs(file, entry, written, &built));
         return None;
     }
     let back = statements::rollback(catalog, id, &index);
     if back != create.rollback {
-        findings.push(differs(file, create.rollback.first().map_or("", String::as_str), &back.concat()));
+        findings.push(differs(file, entry, create.rollback.first().map_or("", String::as_str), &back.concat()));
         return None;
     }
     if let Some(sql) = rebuilt.iter().find(|sql| !is_one_statement(sql)) {
         let message = "this is not one whole statement".to_owned();
-        findings.push(Finding::error("not-one-statement", message).at(file.place(sql)));
+        findings.push(Finding::error("not-one-statement", message).at(file.place(entry, sql)));
         return None;
     }
     Some((id, index))
 }
 
-fn differs(file: &File, written: &str, built: &str) -> Finding {
+fn differs<T>(file: &File, entry: &Entry<T>, written: &str, built: &str) -> Finding {
     let message = format!("the statement is not the one that its fields and this database give: {built}");
     Finding::error("statement-differs", message)
-        .at(file.place(written))
+        .at(file.place(entry, written))
         .help("ask for the advice again; a file that was edited is not applied")
 }
 
@@ -236,7 +242,7 @@ fn needed(catalog: &Catalog, table: TableId, index: &Index) -> Option<&'static s
 }
 
 /// Whether a text holds one statement, closed by its only semicolon.
-fn is_one_statement(sql: &str) -> bool {
+pub(super) fn is_one_statement(sql: &str) -> bool {
     let mut depth = 0_i64;
     let mut ended = false;
     for token in lex(sql.as_bytes()) {
@@ -259,7 +265,7 @@ fn is_one_statement(sql: &str) -> bool {
 
 /// The catalogue without the indexes that the entry's own statements name: an earlier run may have made some of them, and
 /// then their names would count as taken.
-fn without_own(catalog: &Catalog, create: &Create) -> Catalog {
+pub(super) fn without_own(catalog: &Catalog, create: &Create) -> Catalog {
     let mut catalog = catalog.clone();
     let words: BTreeSet<&str> = create
         .sql
@@ -272,11 +278,11 @@ fn without_own(catalog: &Catalog, create: &Create) -> Catalog {
     catalog
 }
 
-fn existing<'a>(catalog: &'a Catalog, table: TableId, name: &str) -> Option<&'a Index> {
+pub(super) fn existing<'a>(catalog: &'a Catalog, table: TableId, name: &str) -> Option<&'a Index> {
     catalog.table(table).indexes.iter().find(|index| index.name == name)
 }
 
-fn step(
+pub(super) fn step(
     kind: &'static str,
     schema: &str,
     name: &str,
@@ -298,7 +304,7 @@ fn step(
     }
 }
 
-fn find_sql(schema: &str, name: &str) -> String {
+pub(super) fn find_sql(schema: &str, name: &str) -> String {
     format!(
         "SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
          WHERE n.nspname = {} AND c.relname = {} AND c.relkind IN ('i', 'I')",
