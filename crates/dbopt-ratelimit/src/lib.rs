@@ -28,6 +28,8 @@ mod metrics;
 mod network;
 mod part;
 mod permit;
+#[cfg(feature = "redis")]
+mod redis;
 mod route;
 mod rule;
 mod sliding;
@@ -50,6 +52,8 @@ pub use metrics::{Metrics, RuleMetrics};
 pub use network::{InvalidNetwork, Network, Prefixes};
 pub use part::{Part, UnknownPart};
 pub use permit::Permits;
+#[cfg(feature = "redis")]
+pub use redis::{RedisConfig, RedisFacts, RedisStore};
 pub use route::{InvalidRoute, RoutePattern};
 pub use rule::{Block, Concurrent, InvalidRules, Missing, OnFailure, Rule, Rules, Watch};
 pub use sliding::Sliding;
