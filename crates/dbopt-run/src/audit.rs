@@ -67,11 +67,10 @@ impl Audit {
         change: Change<'_>,
         statement: &str,
     ) -> Result<Option<u64>, Error> {
-        let cut =
-            (0..=MOST_STATEMENT.min(statement.len())).rev().find(|at| statement.is_char_boundary(*at)).unwrap_or(0);
         let mut details = details(change, "begun");
-        details.insert("statement".to_owned(), json!(statement[..cut]));
-        if cut < statement.len() {
+        let begin = beginning(statement);
+        details.insert("statement".to_owned(), json!(begin));
+        if begin.len() < statement.len() {
             details.insert("statement_bytes".to_owned(), json!(statement.len()));
         }
         self.append(control, change.kind, &details).await
@@ -110,10 +109,35 @@ pub(crate) fn grant(role: &str) -> String {
     format!("GRANT SELECT, INSERT ON dbopt.audit_record TO {role};")
 }
 
+/// As much of a statement as is recorded.
+fn beginning(statement: &str) -> &str {
+    let most = MOST_STATEMENT.min(statement.len());
+    let end = (0..=most).rev().find(|at| statement.is_char_boundary(*at)).unwrap_or(0);
+    &statement[..end]
+}
+
 fn details(change: Change<'_>, stage: &str) -> Map<String, Value> {
     let Change { run, schema, object, .. } = change;
     [("run", json!(run)), ("stage", json!(stage)), ("schema", json!(schema)), ("object", json!(object))]
         .into_iter()
         .map(|(key, value)| (key.to_owned(), value))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_statement_is_cut_between_characters_and_fits_a_record() {
+        assert_eq!(beginning("CREATE"), "CREATE");
+        let long = format!("x{}", "ü".repeat(MOST_STATEMENT));
+        assert_eq!(beginning(&long).len(), MOST_STATEMENT - 1);
+        // The longest that escaping can make of it.
+        let change =
+            Change { run: i64::MAX, kind: "create-index", schema: &"s".repeat(63), object: &"\u{1}".repeat(63) };
+        let mut details = details(change, "begun");
+        details.insert("statement".to_owned(), json!(beginning(&"\u{1}".repeat(MOST_STATEMENT))));
+        assert!(Entry::new("role", "apply.create-index", &details).is_ok());
+    }
 }

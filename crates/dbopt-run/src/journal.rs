@@ -168,9 +168,10 @@ impl Journal {
     }
 }
 
-/// Begins a transaction in which records of the audit may be appended.
+/// Begins a transaction in which records of the audit may be appended. Another command may be appending in a transaction
+/// of its own, and nobody queues behind who waits for that.
 pub(crate) async fn begin(control: &Session) -> Result<(), Error> {
-    Ok(control.batch("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE").await?)
+    Ok(control.batch("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = '30s'").await?)
 }
 
 /// Commits; an error before it ends the run, and its session with it.

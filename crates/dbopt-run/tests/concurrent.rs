@@ -62,7 +62,7 @@ async fn nobody_queues_behind_a_build_that_waits_and_the_next_run_cleans_up() {
     let writer = client(&database).await;
     writer.batch_execute("BEGIN; INSERT INTO t VALUES (-1)").await.expect("it writes");
     let application = async {
-        until(&database, "EXISTS (SELECT FROM pg_locks WHERE NOT granted)").await;
+        until(&database, support::WAITS).await;
         let other = client(&database).await;
         other.batch_execute("SET lock_timeout = '100ms'").await.expect("it is set");
         for _ in 0..20 {

@@ -136,7 +136,7 @@ async fn each_change_is_in_the_audit_before_and_after() {
     let writer = support::client(&database).await;
     writer.batch_execute("BEGIN; INSERT INTO t VALUES (-1)").await.expect("it writes");
     let look = async {
-        support::until(&database, "EXISTS (SELECT FROM pg_locks WHERE NOT granted)").await;
+        support::until(&database, support::WAITS).await;
         let begun = audited(&database);
         writer.batch_execute("COMMIT").await.expect("nobody disturbed it");
         begun
@@ -156,6 +156,25 @@ async fn each_change_is_in_the_audit_before_and_after() {
     // What changes nothing is not recorded.
     run_with(&database, options()).await;
     assert_eq!(audited(&database), whole);
+}
+
+#[tokio::test]
+async fn another_writer_of_the_audit_is_waited_for() {
+    let database = database(Cluster::shared()).await;
+    let mut writer = support::client(&database).await;
+    let transaction = writer.transaction().await.expect("it begins");
+    let details = serde_json::Map::new();
+    let entry = dbopt_audit::Entry::new("gdpr", "gdpr.erase", &details).expect("an entry");
+    dbopt_audit::append_in(&transaction, &entry).await.expect("it is appended");
+    let other = async {
+        // Longer than the run's sessions wait for locks otherwise.
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        transaction.commit().await.expect("nobody disturbed it");
+    };
+    let (report, ()) = tokio::join!(run_with(&database, options()), other);
+    assert_eq!(report.outcome, Outcome::Done);
+    let chain = database.value("SELECT string_agg(action, ' ' ORDER BY sequence) FROM dbopt.audit_record");
+    assert_eq!(chain, "gdpr.erase test.create-index test.create-index");
 }
 
 #[tokio::test]

@@ -21,7 +21,9 @@ async fn a_delayed_replica_holds_a_run_until_it_has_caught_up() {
         return;
     }
     let database = database(&primary).await;
-    let replica = Cluster::builder().setting("recovery_min_apply_delay", "1h").replica_of(&primary);
+    let replica =
+        Cluster::builder().setting("recovery_min_apply_delay", "1h").setting("wal_receiver_status_interval", "1s");
+    let replica = replica.replica_of(&primary);
     let replica = replica.start().expect("a replica");
     support::until(
         &database,

@@ -11,6 +11,10 @@ use tokio_postgres::{Client, NoTls};
 
 pub(crate) const STATEMENT: &str = "CREATE INDEX CONCURRENTLY t_a_idx ON public.t USING btree (a);";
 
+/// Whether a run in this database waits for somebody.
+pub(crate) const WAITS: &str = "EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() \
+                                AND application_name = 'dbopt-run' AND wait_event_type = 'Lock')";
+
 pub(crate) fn settings(conn_string: &str) -> Settings {
     let args = ConnectArgs { database: Some(conn_string), ..Default::default() };
     Settings::resolve(&args, &Environment::default()).expect("the settings are good")
