@@ -23,6 +23,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 1, name: "schema", sql: include_str!("../../../migrations/0001_schema.sql") },
     Migration { number: 2, name: "audit", sql: include_str!("../../../migrations/0002_audit.sql") },
     Migration { number: 3, name: "run", sql: include_str!("../../../migrations/0003_run.sql") },
+    Migration { number: 4, name: "limit", sql: include_str!("../../../migrations/0004_limit.sql") },
 ];
 
 impl Migration {

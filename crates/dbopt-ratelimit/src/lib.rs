@@ -13,6 +13,8 @@
 #![warn(missing_docs)]
 
 mod answer;
+#[cfg(any(feature = "redis", feature = "postgres"))]
+mod bucket;
 mod client;
 mod decision;
 mod event;
@@ -28,6 +30,8 @@ mod metrics;
 mod network;
 mod part;
 mod permit;
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
 mod route;
@@ -52,6 +56,8 @@ pub use metrics::{Metrics, RuleMetrics};
 pub use network::{InvalidNetwork, Network, Prefixes};
 pub use part::{Part, UnknownPart};
 pub use permit::Permits;
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresConfig, PostgresStore};
 #[cfg(feature = "redis")]
 pub use redis::{RedisConfig, RedisFacts, RedisStore};
 pub use route::{InvalidRoute, RoutePattern};

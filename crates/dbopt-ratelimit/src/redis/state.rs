@@ -7,14 +7,12 @@
 
 use std::time::Duration;
 
-use crate::{Algorithm, Charge, Wait, Window, WindowState};
+use crate::{Algorithm, Charge, Wait, Window, WindowState, bucket::Buckets};
 
 /// The most ticks that can be used, and the longest period counted in ns.
 const MOST: u64 = 1 << 52;
 /// What no window admits.
 const TOO_MUCH: u64 = 1 << 53;
-/// As in [`crate::Sliding`].
-const BUCKETS: u64 = 64;
 
 /// What is to become of the charges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +73,7 @@ pub(super) fn reply(bytes: &[u8], charge: &Charge<'_>, cost: u32) -> Option<Repl
         take_whole(&mut rest)?;
         let mut state = match charge.limit.algorithm() {
             Algorithm::Gcra => Ticks::new(window).state(take_whole(&mut rest)?, cost),
-            Algorithm::Sliding => Buckets::take(&mut rest)?.state(window, now, cost),
+            Algorithm::Sliding => take_buckets(&mut rest)?.state(window, now, cost),
         };
         if mark == b'=' {
             state.wait = Wait::None;
@@ -129,42 +127,15 @@ impl Ticks {
     }
 }
 
-/// The buckets of a sliding window: their numbers and what they count, the oldest first.
-struct Buckets(Vec<(u64, u32)>);
-
-impl Buckets {
-    fn take(rest: &mut &[u8]) -> Option<Self> {
-        let newest = take_whole(rest)?;
-        let count = take::<1>(rest)?[0];
-        let bucket = |rest: &mut &[u8]| {
-            let age = take::<1>(rest)?[0];
-            Some((newest.saturating_sub(age.into()), u32::from_le_bytes(take(rest)?)))
-        };
-        (0..count).map(|_| bucket(rest)).collect::<Option<_>>().map(Self)
-    }
-
-    /// What they mean at a time in microseconds.
-    fn state(&self, window: &Window, now: u64, cost: u32) -> WindowState {
-        let width = nanos(window.period()).div_ceil(1_000 * (BUCKETS - 1));
-        let left = |bucket: u64| Duration::from_micros(((bucket + BUCKETS) * width).saturating_sub(now));
-        let limit = u64::from(window.limit().get());
-        let used: u64 = self.0.iter().map(|(_, count)| u64::from(*count)).sum();
-        let full_in = self.0.last().map_or(Duration::ZERO, |(bucket, _)| left(*bucket));
-        let mut excess = if cost == 0 { used } else { (used + u64::from(cost)).saturating_sub(limit) };
-        let wait = if u64::from(cost) > limit {
-            Wait::Never
-        } else if excess == 0 {
-            Wait::None
-        } else {
-            // The bucket whose leaving makes room.
-            let blocking = self.0.iter().find(|(_, count)| {
-                excess = excess.saturating_sub((*count).into());
-                excess == 0
-            });
-            blocking.map_or(Wait::None, |(bucket, _)| Wait::For(left(*bucket)))
-        };
-        WindowState { remaining: u32::try_from(limit.saturating_sub(used)).unwrap_or(u32::MAX), full_in, wait }
-    }
+/// Takes the buckets of a sliding window.
+fn take_buckets(rest: &mut &[u8]) -> Option<Buckets> {
+    let newest = take_whole(rest)?;
+    let count = take::<1>(rest)?[0];
+    let bucket = |rest: &mut &[u8]| {
+        let age = take::<1>(rest)?[0];
+        Some((newest.saturating_sub(age.into()), u32::from_le_bytes(take(rest)?)))
+    };
+    (0..count).map(|_| bucket(rest)).collect::<Option<_>>().map(Buckets)
 }
 
 fn nanos(period: Duration) -> u64 {
