@@ -28,6 +28,9 @@ const TABLES: &str = "
     CREATE INDEX orders_keep ON orders (note, id);
     CREATE INDEX orders_unused ON orders (status, id);";
 
+/// How many steps of the advice change something.
+const STEPS: u64 = 9;
+
 /// What is undone between two points.
 const UNDO: &str = "
     DROP INDEX IF EXISTS orders_customer_id_idx, orders_lower_idx, orders_id_idx, events_kind_idx, events_1_kind_idx,
@@ -166,6 +169,10 @@ fn identities(database: &Database<'_>) -> Vec<String> {
     rows.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect()
 }
 
+fn number_of(database: &Database<'_>, sql: &str) -> u64 {
+    database.value(sql).parse().expect("a number")
+}
+
 fn number(variable: &str, otherwise: u64) -> u64 {
     std::env::var(variable).ok().and_then(|value| value.parse().ok()).unwrap_or(otherwise)
 }
@@ -195,11 +202,18 @@ fn apply_survives_its_end_at_any_point() {
     let whole = since.elapsed();
     for point in 0..points {
         database.execute(UNDO);
-        let wait = whole.mul_f64(random.below(1000) as f64 / 1000.0);
+        // Some way into a step, so that a busy machine ends it in late steps as often as in early ones.
+        let step = random.below(STEPS + 1);
+        let wait = whole.mul_f64(random.below(1000) as f64 / 1000.0 / STEPS as f64);
+        let begun = "SELECT count(*) FROM dbopt.journal";
+        let before = number_of(&database, begun);
         let way = ["client", "backend", "watcher", "server"][usize::try_from(point % 4).expect("it is small")];
         let mut child = spawn(&args);
+        while number_of(&database, begun) < before + step && child.try_wait().expect("it is a child").is_none() {
+            std::thread::sleep(Duration::from_millis(2));
+        }
         std::thread::sleep(wait);
-        let context = format!("seed {seed}, point {point}: {way} after {wait:?} of {whole:?}");
+        let context = format!("seed {seed}, point {point}: {way} {wait:?} into step {step}");
         match way {
             "client" => child.kill().expect("it can be killed"),
             "server" => {
