@@ -51,7 +51,7 @@ impl Journal {
                 ],
             )
             .await?;
-        if let Some(begun) = self.take_begun() {
+        for begun in self.take_begun() {
             let change = Change { run: self.run(), kind: step.kind, schema: &step.schema, object: &step.object };
             let more = [("begun", json!(begun)), ("bytes", json!(report.bytes_after))];
             self.audit().ended(control, change, report.outcome.word(), &more).await?;

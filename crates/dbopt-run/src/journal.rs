@@ -18,8 +18,10 @@ pub struct Journal {
     audit: Audit,
     /// Entries that the step which is being done has ended.
     ended: RefCell<Vec<i64>>,
-    /// The audit's record of the step which is being done.
-    begun: Cell<Option<u64>>,
+    /// The kind of the step which is being done, by which the audit calls it.
+    step: Cell<Option<&'static str>>,
+    /// The audit's records of its beginning, one for each statement.
+    begun: RefCell<Vec<u64>>,
 }
 
 /// An entry that a dead run left open.
@@ -52,7 +54,7 @@ impl Journal {
         let sql = "INSERT INTO dbopt.run (command, program, backend_pid) VALUES ($1, $2, $3) RETURNING id";
         let rows = control.query(sql, &[&command, &env!("CARGO_PKG_VERSION"), &work_pid]).await?;
         let run = rows.first().map(|row| row.get(0)).unwrap_or_default();
-        Ok(Self { run, audit, ended: RefCell::default(), begun: Cell::default() })
+        Ok(Self { run, audit, ended: RefCell::default(), step: Cell::default(), begun: RefCell::default() })
     }
 
     /// The number of the run.
@@ -82,10 +84,10 @@ impl Journal {
                    VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id";
         begin(control).await?;
         let rows = control.query(sql, &[&self.run, &kind, &schema, &object, &table, &statement, &definition]).await?;
-        let change = Change { run: self.run, kind, schema, object };
+        let change = Change { run: self.run, kind: self.step.get().unwrap_or(kind), schema, object };
         let begun = self.audit.begun(control, change, statement).await?;
         commit(control).await?;
-        self.begun.set(begun.or(self.begun.get()));
+        self.begun.borrow_mut().extend(begun);
         Ok(rows.first().map(|row| row.get(0)).unwrap_or_default())
     }
 
@@ -104,8 +106,13 @@ impl Journal {
         Ok(())
     }
 
-    /// The audit's record with which the step that is being done has begun; once.
-    pub(crate) fn take_begun(&self) -> Option<u64> {
+    /// Says which kind of step is being done from now on.
+    pub(crate) fn set_step(&self, kind: &'static str) {
+        self.step.set(Some(kind));
+    }
+
+    /// The audit's records with which the step that is being done has begun; once.
+    pub(crate) fn take_begun(&self) -> Vec<u64> {
         self.begun.take()
     }
 

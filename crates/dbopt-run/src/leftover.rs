@@ -72,7 +72,7 @@ pub(crate) async fn repair(hands: &mut Hands<'_>, entry: &Entry) -> Result<Fate,
         return Ok(Fate::Unknown);
     }
     let facts = index::find(hands.control, &entry.schema, &entry.object).await?;
-    let is_drop = entry.statement.starts_with("DROP ");
+    let is_drop = entry.statement.starts_with("DROP INDEX ");
     let (fate, adopted) = match &facts {
         // The statement had come to its end, and only the history was not told.
         None if is_drop => (Fate::Nothing, Some(Adopted::dropped(entry.definition.clone()))),

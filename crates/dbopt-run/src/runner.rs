@@ -204,6 +204,7 @@ impl Runner {
                 None => {
                     lock::recheck(&self.work).await?;
                     on_event(Event::Begun(&step));
+                    self.journal.set_step(step.kind);
                     let mut hands = self.hands(on_event);
                     action.run(&mut hands).await?
                 }

@@ -275,6 +275,13 @@ fn a_partitioned_table_gets_its_index_part_by_part() {
         (&json!("verify-index"), &json!("events_kind_idx"), &json!("done"))
     );
     assert_eq!(last["predicted_bytes"], json!(1e6));
+    let audited = database.value(
+        "SELECT string_agg(substr(action, 7) || ' ' || (details::jsonb->>'stage'), ', ' ORDER BY sequence) \
+         FROM dbopt.audit_record",
+    );
+    let [parent, build, attach] =
+        ["create-parent-index", "create-index", "attach-index"].map(|kind| format!("{kind} begun, {kind} ended"));
+    assert_eq!(audited, [&parent, &build, &attach, &build, &attach].map(String::as_str).join(", "));
     assert_eq!(
         last["bytes_after"].to_string(),
         database.value("SELECT pg_relation_size('events_1_kind_idx') + pg_relation_size('events_2_kind_idx')")
