@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
+use smallvec::SmallVec;
 
 /// What every encoding begins with: the version, and a guard against hashes of other things.
 const LABEL: &[u8] = b"dbopt audit v1\0";
@@ -11,27 +12,40 @@ const LABEL: &[u8] = b"dbopt audit v1\0";
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Hash(pub [u8; 32]);
 
+/// The values of lower-case hexadecimal digits by their codes, and 255 of everything else.
+const HEX_VALUES: [u8; 256] = {
+    let mut values = [u8::MAX; 256];
+    let mut value = 0;
+    while value < 16 {
+        values[b"0123456789abcdef"[value] as usize] = value as u8;
+        value += 1;
+    }
+    values
+};
+
 impl Hash {
     /// What the first record has in place of a previous hash.
     pub const ZERO: Self = Self([0; 32]);
 
+    /// Digits of the text form.
+    pub(crate) const HEX_BYTES: usize = 64;
+
     /// Reads 64 lower-case hexadecimal digits.
     #[must_use]
     pub fn from_hex(text: &str) -> Option<Self> {
-        let digit = |byte: u8| match byte {
-            b'0'..=b'9' => Some(byte - b'0'),
-            b'a'..=b'f' => Some(byte - b'a' + 10),
-            _ => None,
-        };
         let bytes = text.as_bytes();
         let mut hash = [0; 32];
-        if bytes.len() != 64 {
+        if bytes.len() != Self::HEX_BYTES {
             return None;
         }
+        // What is no digit has a high bit set, which shows at the end.
+        let mut all = 0;
         for (to, pair) in hash.iter_mut().zip(bytes.chunks_exact(2)) {
-            *to = digit(pair[0])? << 4 | digit(pair[1])?;
+            let (high, low) = (HEX_VALUES[usize::from(pair[0])], HEX_VALUES[usize::from(pair[1])]);
+            all |= high | low;
+            *to = high << 4 | low;
         }
-        Some(Self(hash))
+        (all <= 0xf).then_some(Self(hash))
     }
 
     /// Appends 64 lower-case hexadecimal digits.
@@ -59,7 +73,7 @@ impl fmt::Debug for Hash {
 }
 
 /// A record as it is stored. Nothing says that its hash is right; that is for [`crate::Verifier`] to find out.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record {
     /// Number, from 1 without gaps.
     pub sequence: u64,
@@ -83,27 +97,24 @@ impl Record {
     /// The hash that the record should have: SHA-256 of its canonical encoding.
     #[must_use]
     pub fn computed_hash(&self) -> Hash {
-        let mut hasher = Sha256::new();
-        hasher.update(LABEL);
-        hasher.update(self.previous.0);
-        hasher.update(self.sequence.to_be_bytes());
-        hasher.update(self.time.to_be_bytes());
+        // One buffer and one call: most records are four blocks of the hash, and each call has its price.
+        let mut encoding = SmallVec::<[u8; 512]>::from_slice(LABEL);
+        encoding.extend_from_slice(&self.previous.0);
+        encoding.extend_from_slice(&self.sequence.to_be_bytes());
+        encoding.extend_from_slice(&self.time.to_be_bytes());
         let mut field = |text: &str| {
-            hasher.update((text.len() as u64).to_be_bytes());
-            hasher.update(text);
+            encoding.extend_from_slice(&(text.len() as u64).to_be_bytes());
+            encoding.extend_from_slice(text.as_bytes());
         };
         field(&self.actor);
         field(&self.action);
         field(&self.details);
-        match &self.subject {
-            None => hasher.update([0]),
-            Some(subject) => {
-                hasher.update([1]);
-                hasher.update((subject.len() as u64).to_be_bytes());
-                hasher.update(subject);
-            }
+        encoding.push(self.subject.is_some().into());
+        if let Some(subject) = &self.subject {
+            encoding.extend_from_slice(&(subject.len() as u64).to_be_bytes());
+            encoding.extend_from_slice(subject.as_bytes());
         }
-        Hash(hasher.finalize().into())
+        Hash(Sha256::digest(&encoding).into())
     }
 }
 

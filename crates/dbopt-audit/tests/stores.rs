@@ -32,7 +32,7 @@ fn entry(number: usize) -> Entry {
 
 async fn all(store: &mut impl Store, range: Range) -> Vec<Record> {
     let mut records = Vec::new();
-    store.read(range, &mut |record| records.push(record.expect("a record"))).await.expect("it is read");
+    store.read(range, &mut |record| records.push(record.expect("a record").clone())).await.expect("it is read");
     records
 }
 
@@ -217,8 +217,8 @@ async fn what_an_owner_changes_in_the_table_is_found() {
          UPDATE dbopt.audit_record SET details = E'{}\\n{}' WHERE sequence = 8",
     );
     let mut verifier = Verifier::new(1, &[]);
-    let each = &mut |record: Option<Record>| match record {
-        Some(record) => verifier.record(&record),
+    let each = &mut |record: Option<&Record>| match record {
+        Some(record) => verifier.record(record),
         None => verifier.unreadable(),
     };
     store.read(Range::ALL, each).await.expect("it is read");

@@ -16,7 +16,7 @@ fn chain(length: usize) -> Vec<Record> {
             store.append(&entry.expect("an entry")).await.expect("it is appended");
         }
         let mut records = Vec::new();
-        store.read(Range::ALL, &mut |record| records.extend(record)).await.expect("it is read");
+        store.read(Range::ALL, &mut |record| records.extend(record.cloned())).await.expect("it is read");
         assert_eq!(records.len(), length);
         records
     })

@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 use super::{Range, Store};
 use crate::entry::Entry;
 use crate::error::Error;
-use crate::line::{MOST_LINE, parse_line, to_line};
+use crate::line::{MOST_LINE, parse_line, parse_line_into, to_line};
 use crate::record::{Hash, Record};
 
 /// How long another process may hold the lock: a few appends, not more.
@@ -154,11 +154,11 @@ impl Store for FileStore {
 
     /// Reads up to the end that the file has at the beginning, so that records which are appended meanwhile do no harm.
     /// A torn last line is passed as something that is no record.
-    async fn read(&mut self, range: Range, each: &mut dyn FnMut(Option<Record>)) -> Result<(), Error> {
+    async fn read(&mut self, range: Range, each: &mut dyn FnMut(Option<&Record>)) -> Result<(), Error> {
         let file = File::open(&self.path).map_err(|e| self.io("open", e))?;
         let length = file.metadata().map_err(|e| self.io("read", e))?.len();
         let mut reader = BufReader::with_capacity(1 << 18, file.take(length));
-        let mut line = Vec::new();
+        let (mut line, mut record) = (Vec::new(), Record::default());
         loop {
             line.clear();
             let most = MOST_LINE as u64 + 1;
@@ -170,10 +170,11 @@ impl Store for FileStore {
             if !is_ended {
                 reader.skip_until(b'\n').map_err(|e| self.io("read", e))?;
             }
-            let record = std::str::from_utf8(&line).ok().filter(|_| is_ended).and_then(parse_line);
-            match record {
-                Some(record) if !range.contains(&record) => {}
-                other => each(other),
+            let line = std::str::from_utf8(&line).ok().filter(|_| is_ended);
+            match line.and_then(|line| parse_line_into(line, &mut record)) {
+                None => each(None),
+                Some(()) if range.contains(&record) => each(Some(&record)),
+                Some(()) => {}
             }
         }
     }

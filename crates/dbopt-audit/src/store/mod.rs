@@ -47,9 +47,10 @@ pub trait Store {
     /// When the store cannot be read, or its last record is damaged.
     async fn head(&mut self) -> Result<Option<Record>, Error>;
 
-    /// Passes the records of one moment in the order of the store; none where something is that is no record.
+    /// Passes the records of one moment in the order of the store; none where something is that is no record. Each is
+    /// there only while it is passed, so that a long chain costs no memory for each.
     ///
     /// # Errors
     /// When the store cannot be read.
-    async fn read(&mut self, range: Range, each: &mut dyn FnMut(Option<Record>)) -> Result<(), Error>;
+    async fn read(&mut self, range: Range, each: &mut dyn FnMut(Option<&Record>)) -> Result<(), Error>;
 }

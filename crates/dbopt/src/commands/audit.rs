@@ -39,7 +39,7 @@ fn verify(context: &Context, args: &AuditVerify) -> Result<Exit, Failure> {
     let anchors = args.anchor.as_deref().map(anchors).transpose()?.unwrap_or_default();
     let mut verifier = Verifier::new(args.first, &anchors);
     pass(context, &args.source, Range::ALL, &mut |record| match record {
-        Some(record) => verifier.record(&record),
+        Some(record) => verifier.record(record),
         None => verifier.unreadable(),
     })?;
     let report = verifier.finish();
@@ -120,7 +120,7 @@ fn export(context: &Context, args: &AuditExport) -> Result<Exit, Failure> {
     };
     let (mut unreadable, mut written) = (0_usize, Ok(()));
     pass(context, &args.source, range, &mut |record| match record {
-        Some(record) if written.is_ok() => written = writeln!(to, "{}", to_line(&record)),
+        Some(record) if written.is_ok() => written = writeln!(to, "{}", to_line(record)),
         Some(_) => {}
         None => unreadable += 1,
     })?;
@@ -180,7 +180,7 @@ fn pass(
     context: &Context,
     source: &AuditSource,
     range: Range,
-    each: &mut dyn FnMut(Option<Record>),
+    each: &mut dyn FnMut(Option<&Record>),
 ) -> Result<(), Failure> {
     connect::block_on(async {
         let result = match open(context, source).await? {
