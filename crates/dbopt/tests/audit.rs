@@ -65,6 +65,19 @@ fn an_intact_table_is_verified_anchored_and_exported() {
     assert_eq!((none.code, none.stdout.as_str()), (0, ""));
 }
 
+/// What was emptied is not intact.
+#[test]
+fn no_record_at_all_is_1() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("empty");
+    fs::write(&file, "").expect("a file");
+    let verified = dbopt(&["audit", "verify", "--file", &text(&file)]);
+    assert_eq!(verified.code, 1, "{}", verified.stderr);
+    assert!(verified.stdout.contains("nothing to verify: 0 records read"), "{}", verified.stdout);
+    let database = table(0);
+    assert_eq!(dbopt(&["audit", "verify", "-d", &database.conn_string()]).code, 1);
+}
+
 #[test]
 fn tampering_is_1_and_says_where() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -45,7 +45,7 @@ fn verify(context: &Context, args: &AuditVerify) -> Result<Exit, Failure> {
     let report = verifier.finish();
     let view = VerifyView::new(&report);
     output::report(&context.global, args.format, None, &view, document::audit::document)?;
-    Ok(if report.fault_count == 0 { Exit::Done } else { Exit::Findings })
+    Ok(if view.intact { Exit::Done } else { Exit::Findings })
 }
 
 /// The anchors of a file, one a line.

@@ -10,6 +10,8 @@ pub(crate) fn document(view: &VerifyView) -> Document {
     document.heading(1, "Audit record");
     let verdict = if view.intact {
         Text::styled(Style::Good, "intact")
+    } else if view.records == 0 {
+        Text::styled(Style::Bad, "nothing to verify")
     } else {
         let faults = number::plural(view.fault_count as usize, "fault", "faults");
         Text::styled(Style::Bad, faults)

@@ -12,7 +12,7 @@ use super::SCHEMA_VERSION;
 pub(crate) struct VerifyView {
     /// Version of this format.
     pub(crate) schema_version: u32,
-    /// Whether nothing is wrong.
+    /// Whether there are records, and nothing is wrong with them.
     pub(crate) intact: bool,
     /// Records read.
     pub(crate) records: u64,
@@ -55,7 +55,7 @@ impl VerifyView {
     pub(crate) fn new(report: &Report) -> Self {
         Self {
             schema_version: SCHEMA_VERSION,
-            intact: report.fault_count == 0,
+            intact: report.records > 0 && report.fault_count == 0,
             records: report.records,
             head: report.head.map(|(sequence, hash)| HeadView { sequence, hash: hash.to_string() }),
             anchors_confirmed: report.anchors,
