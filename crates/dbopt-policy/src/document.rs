@@ -2,6 +2,7 @@
 
 use std::{
     cell::RefCell,
+    collections::BTreeSet,
     path::{Path, PathBuf},
 };
 
@@ -11,10 +12,12 @@ use crate::{
     fault::shown,
     files::{HEADER, Reader},
     log::{Log, Origin},
-    shape::{Field, one_of},
+    secret::SecretRef,
+    shape::{Field, Shape, one_of},
     suggest::suggest,
     table::{Context, Table},
     tree::{Entries, Value},
+    value::FromValue as _,
 };
 
 /// A type of policy document. A domain crate implements it for its validated settings.
@@ -209,6 +212,11 @@ fn read_as<T>(
     read: impl FnOnce(&Kind, &Table<'_>) -> Option<T>,
 ) -> (Option<T>, Option<Kind>, Log, Vec<PathBuf>) {
     let Reader { mut log, files, unreadable, .. } = reader;
+    let mut secret_keys = BTreeSet::new();
+    for kind in kinds {
+        add_secret_keys(&kind.fields(), &mut secret_keys);
+    }
+    log.set_secret_keys(secret_keys);
     let whole = Origin { file: 0, span: 0..0 };
     // A file of which nothing can be read has no kind to be missed.
     if unreadable || (entries.is_empty() && log.has_errors()) {
@@ -228,6 +236,23 @@ fn read_as<T>(
         log.push(Some(&whole), Finding::error("bad-policy", format!("this is no usable `{}` policy", kind.name)));
     }
     (value, Some(kind), log, files)
+}
+
+/// Adds the names of the keys, at any depth, whose values are references to secrets.
+fn add_secret_keys(fields: &[Field], names: &mut BTreeSet<&'static str>) {
+    for field in fields {
+        let mut shape = &field.shape;
+        while let Shape::List(of) | Shape::Map(of) = shape {
+            shape = of;
+        }
+        match shape {
+            Shape::Table(fields) => add_secret_keys(fields, names),
+            shape if *shape == SecretRef::shape() => {
+                names.insert(field.name);
+            }
+            _ => {}
+        }
+    }
 }
 
 /// The kind that the header names, if it is one that can be read.

@@ -116,6 +116,13 @@ impl Reader {
         let path = folder.join(written);
         let name = path.display().to_string();
         let canonical = self.canonical(&path, Some(at), &name).ok()?;
+        // A link to a policy is one, as mounted ConfigMaps are; a link to something else is not.
+        if canonical.extension().is_none_or(|extension| extension != "toml") {
+            let finding = Finding::error("bad-include", format!("`{}` is no file of TOML", shown(&name)));
+            self.log.set_incomplete();
+            self.log.push(Some(at), finding.help("Include files whose names end in `.toml`; no other file is opened."));
+            return None;
+        }
         if let Some(from) = self.chain.iter().position(|(open, _)| *open == canonical) {
             let chain: Vec<_> =
                 self.chain[from..].iter().map(|(_, name)| name.as_str()).chain([name.as_str()]).collect();

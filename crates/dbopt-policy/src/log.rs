@@ -8,6 +8,8 @@ use std::{
 
 use dbopt_finding::{Finding, LineIndex, Severity};
 
+use crate::suggest::suggest;
+
 /// Most findings told of one document.
 const MOST_FINDINGS: usize = 1_000;
 /// Source lines longer than this many bytes are not shown.
@@ -49,6 +51,8 @@ pub(crate) struct Log {
     pending: Vec<Pending>,
     /// What may not be shown: secrets written where a reference belongs.
     withheld: Vec<Origin>,
+    /// Names of keys whose values are references to secrets.
+    secret_keys: BTreeSet<&'static str>,
     /// Lines with a fault of TOML itself, on which nothing else is to be said: file and start, to their end.
     broken: BTreeMap<(usize, usize), usize>,
     /// Whether an include could not be read.
@@ -96,6 +100,17 @@ impl Log {
         self.withheld.push(origin.clone());
     }
 
+    /// Names the keys whose values are references to secrets, so that a line with such a key is not shown when a fault
+    /// keeps its value from being read.
+    pub(crate) fn set_secret_keys(&mut self, names: BTreeSet<&'static str>) {
+        self.secret_keys = names;
+    }
+
+    /// Whether the document has a place for secrets.
+    pub(crate) fn has_secret_keys(&self) -> bool {
+        !self.secret_keys.is_empty()
+    }
+
     /// Whether any finding is an error.
     pub(crate) fn has_errors(&self) -> bool {
         self.pending.iter().any(|pending| pending.finding.severity == Severity::Error)
@@ -114,7 +129,7 @@ impl Log {
             })
             .collect();
         let mut findings = Vec::with_capacity(self.pending.len() + 1);
-        for Pending { mut finding, origin, other } in self.pending {
+        for Pending { mut finding, origin, other } in std::mem::take(&mut self.pending) {
             if let Some(other) = other {
                 let position = indexes[other.file].position(other.span.start);
                 let name = &self.sources[other.file].name;
@@ -127,12 +142,13 @@ impl Log {
                     let index = &indexes[origin.file];
                     let mut place = index.place(&source.name, origin.span.start);
                     let secret = place.position.is_some_and(|at| hidden.contains(&(origin.file, at.line)));
-                    if secret
-                        || source.text.is_empty()
-                        || place.snippet.as_ref().is_some_and(|line| line.len() > LONGEST_SNIPPET)
-                    {
-                        place.snippet = None;
-                    }
+                    place.snippet = place.snippet.filter(|line| {
+                        !secret
+                            && !source.text.is_empty()
+                            && line.len() <= LONGEST_SNIPPET
+                            // These two are about references that were read and are none but references.
+                            && (["missing-secret", "open-secret"].contains(&finding.code.0) || !self.names_secret(line))
+                    });
                     finding.at(place)
                 }
             });
@@ -142,6 +158,14 @@ impl Log {
             findings.push(Finding::error("too-many-findings", message).help("Mend the first ones and check again."));
         }
         findings
+    }
+
+    /// Whether a line has a word like the key of a secret. Every word counts, because a line with a fault has no parts to
+    /// rely on: the key may be misspelt, twice there, or without its `=`.
+    fn names_secret(&self, line: &str) -> bool {
+        let words = line.split(|letter: char| !(letter.is_alphanumeric() || letter == '_' || letter == '-'));
+        let mut words = words.filter(|word| !word.is_empty());
+        self.has_secret_keys() && words.any(|word| suggest(word, self.secret_keys.iter().copied()).is_some())
     }
 
     fn add(&mut self, origin: Option<&Origin>, other: Option<&Origin>, finding: Finding) {

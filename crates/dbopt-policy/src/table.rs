@@ -141,7 +141,9 @@ impl<'a> Table<'a> {
                 "wrong-type",
                 format!("`{}` is {}, not a list of tables", self.path_of(key), node.value.what()),
             );
-            self.value(key, node).reject(fault.help(help));
+            let value = self.value(key, node);
+            value.reject(fault.help(help));
+            value.withhold_misplaced();
             return Vec::new();
         };
         let mut values = Vec::new();
