@@ -10,6 +10,7 @@ mod advise;
 mod agree;
 mod audit;
 mod classes;
+mod limits;
 mod logs;
 mod measure;
 mod peer;
@@ -37,16 +38,20 @@ enum Bench {
     Agree(agree::Args),
     /// How fast a long audit record is verified, beside hashing and reading alone
     Audit(audit::Args),
+    /// The rate limiter beside governor, limitador and moka
+    Limits(limits::Args),
 }
 
 /// Runs a bench.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let dbopt = args.dbopt.clone().map_or_else(dbopt, Ok)?;
+    let dbopt = || args.dbopt.clone().map_or_else(dbopt, Ok);
     match &args.bench {
-        Bench::Logs(args) => logs::run(&dbopt, args),
-        Bench::Advise(args) => advise::run(&dbopt, args),
-        Bench::Agree(args) => agree::run(&dbopt, args),
-        Bench::Audit(args) => audit::run(&dbopt, args),
+        Bench::Logs(args) => logs::run(&dbopt()?, args),
+        Bench::Advise(args) => advise::run(&dbopt()?, args),
+        Bench::Agree(args) => agree::run(&dbopt()?, args),
+        Bench::Audit(args) => audit::run(&dbopt()?, args),
+        // A library is measured.
+        Bench::Limits(args) => limits::run(args),
     }
 }
 

@@ -1,4 +1,4 @@
-//! `cargo xtask deps`: arrows between crates point down only.
+//! `cargo xtask deps`: arrows between crates point down only, and what services embed opens no socket by default.
 
 use anyhow::bail;
 
@@ -37,6 +37,42 @@ const DEVELOPMENT: &[&str] = &["dbopt-testkit", "xtask"];
 /// Crates that only compute, and so have no use for a runtime.
 const WITHOUT_RUNTIME: &[&str] = &["dbopt-sql", "dbopt-plan", "dbopt-advisor", "dbopt-workload"];
 
+/// What a service embeds with its default features, which then bring neither a runtime, nor a database driver, nor HTTP.
+const EMBEDDED: &[&str] = &["dbopt-ratelimit"];
+
+/// Crates of the kind that [`EMBEDDED`] ones do not bring: runtimes, drivers, HTTP and TLS.
+const SOCKETS: &[&str] = &[
+    "async-std",
+    "axum",
+    "diesel",
+    "fred",
+    "h2",
+    "http",
+    "hyper",
+    "mio",
+    "mysql_async",
+    "native-tls",
+    "openssl",
+    "postgres",
+    "postgres-protocol",
+    "redis",
+    "reqwest",
+    "rusqlite",
+    "rustls",
+    "smol",
+    "socket2",
+    "sqlx",
+    "sqlx-core",
+    "tokio",
+    "tokio-postgres",
+    "tonic",
+    "tower",
+    "tower-http",
+    "tower-layer",
+    "tower-service",
+    "ureq",
+];
+
 /// Checks the arrows and fails with all that point the wrong way.
 pub(crate) fn deps() -> anyhow::Result<()> {
     let mut faults = upward_arrows(&Metadata::load()?);
@@ -46,11 +82,23 @@ pub(crate) fn deps() -> anyhow::Result<()> {
             faults.push(format!("`{name}` needs tokio, though it only computes"));
         }
     }
+    for name in EMBEDDED {
+        let tree = capture(cargo().args(["tree", "--package", name, "--edges", "normal"]))?;
+        say(tree.trim_end());
+        faults
+            .extend(sockets(&tree).into_iter().map(|other| format!("`{name}` brings `{other}` to whoever embeds it")));
+    }
     if !faults.is_empty() {
         bail!("{}", faults.join("\n"));
     }
     say("all arrows point down");
     Ok(())
+}
+
+/// The crates of [`SOCKETS`] in a tree, as `cargo tree` draws it.
+fn sockets(tree: &str) -> Vec<&str> {
+    let names = tree.lines().filter_map(|line| line.trim_start_matches(['│', '├', '└', '─', ' ']).split(' ').next());
+    names.filter(|name| SOCKETS.contains(name)).collect()
 }
 
 fn upward_arrows(metadata: &Metadata) -> Vec<String> {
@@ -82,6 +130,12 @@ mod tests {
     #[test]
     fn arrows_of_the_workspace_point_down() {
         deps().expect("the workspace keeps to its floors");
+    }
+
+    #[test]
+    fn sockets_are_found() {
+        let tree = "own v0.1.0 (/work)\n├── governor v0.10.4\n│   └── redis v1.0.0\n└── tokio-postgres v0.7.18 (*)\n";
+        assert_eq!(sockets(tree), ["redis", "tokio-postgres"]);
     }
 
     #[test]

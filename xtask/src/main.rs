@@ -9,6 +9,7 @@ mod ci;
 mod deps;
 mod example;
 mod fuzz;
+mod loom;
 mod metadata;
 mod npm_server;
 mod schema;
@@ -33,6 +34,8 @@ enum Task {
     Bench(bench::Args),
     /// Make the files of examples/shop again, from a server that really runs the workload
     Example(example::Args),
+    /// Run the limiter's store under every order of its threads
+    Loom,
     /// Run the fuzz targets of the parsers, each for a while
     Fuzz(fuzz::Args),
     /// End a command at many random moments, and look what the next run makes of it
@@ -55,6 +58,7 @@ fn run(task: Task) -> anyhow::Result<ExitCode> {
         Task::Ci => return ci::ci(),
         Task::Deps => deps::deps()?,
         Task::Example(args) => example::run(&args)?,
+        Task::Loom => loom::loom()?,
         Task::Fuzz(args) => fuzz::fuzz(&args)?,
         Task::Torture(args) => return torture::torture(&args),
         Task::Schema(args) => schema::schema(&args)?,

@@ -7,7 +7,7 @@ use dbopt_testkit::{BIN_VARIABLE, Binaries};
 
 use crate::metadata::Metadata;
 use crate::shell::{cargo, say, show};
-use crate::{npm_server, setup};
+use crate::{loom, npm_server, setup};
 
 /// The major that the everyday server stands for in `--pg`.
 const EVERYDAY_MAJOR: u32 = 15;
@@ -28,7 +28,12 @@ pub(crate) fn test(args: &Args) -> anyhow::Result<ExitCode> {
     let everyday = setup::server()?;
     setup::redis()?;
     if args.pg.is_empty() {
-        return cargo_test(&everyday, &["--workspace".to_owned()], &args.cargo);
+        let code = cargo_test(&everyday, &["--workspace".to_owned()], &args.cargo)?;
+        // Arguments choose among the ordinary tests.
+        if code == ExitCode::SUCCESS && args.cargo.is_empty() {
+            loom::loom()?;
+        }
+        return Ok(code);
     }
     let packages = packages_on_a_server()?;
     let mut lines = Vec::new();

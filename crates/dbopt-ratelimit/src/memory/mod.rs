@@ -111,10 +111,21 @@ impl<C: Clock> MemoryStore<C> {
 
     /// [`Store::charge`] without a future; it never fails.
     pub fn charge_now(&self, charges: &[Charge<'_>]) -> Result<Answer, StoreError> {
-        match charges {
-            [charge] => Ok(self.charge_known(charge).unwrap_or_else(|| self.decide(charges, true))),
-            _ => Ok(self.decide(charges, true)),
-        }
+        let known = match charges {
+            [charge] => self.charge_known(charge, |state, now| answer(charge, state, now)),
+            _ => self.charge_all_known(charges),
+        };
+        Ok(known.unwrap_or_else(|| self.decide(charges, true)))
+    }
+
+    /// [`MemoryStore::charge_now`] of one charge, with an answer only if it was refused: to say what remains of each window takes
+    /// as long as to charge, and not everybody wants to know.
+    pub fn refusal_now(&self, charge: &Charge<'_>) -> Option<Answer> {
+        let known = self.charge_known(charge, |state, now| state.is_err().then(|| answer(charge, state, now)));
+        known.unwrap_or_else(|| {
+            let answer = self.decide(std::slice::from_ref(charge), true);
+            (!answer.admitted).then_some(answer)
+        })
     }
 
     /// [`Store::peek`] without a future; it never fails.
@@ -166,10 +177,16 @@ impl<C: Clock> MemoryStore<C> {
         for shard in &self.shards {
             let mut shard = shard.0.lock();
             shard.now = shard.now.max(self.now());
-            let forgotten = shard.rebuild(&self.places);
-            drop(shard);
-            self.keys.fetch_sub(forgotten, Ordering::Relaxed);
+            // Before the lock is let go, so that whoever finds a key missing finds room for it.
+            self.keys.fetch_sub(shard.rebuild(&self.places), Ordering::Relaxed);
         }
+    }
+
+    /// Which lock guards a key, for tests of their order.
+    #[cfg(loom)]
+    #[doc(hidden)]
+    pub fn shard_of(&self, key: Key) -> usize {
+        self.places.of(key).shard
     }
 
     /// Nanoseconds since the store was made.
@@ -178,30 +195,54 @@ impl<C: Clock> MemoryStore<C> {
         self.clock.now().duration_since(self.start).as_u64()
     }
 
-    /// Charges a key that is known by the windows of this very limit; the common case, and nothing is copied.
+    /// Charges a key that is known by the windows of this very limit; the common case, and nothing is copied. `then` is
+    /// given the state after the charge, or as an error the one that refused it.
     #[inline]
-    fn charge_known(&self, charge: &Charge<'_>) -> Option<Answer> {
-        let Charge { limit, key, cost } = charge;
-        let (place, now) = (self.places.of(*key), self.now());
+    fn charge_known<T>(&self, charge: &Charge<'_>, then: impl FnOnce(Charged<'_>, u64) -> T) -> Option<T> {
+        let limit = charge.limit;
+        let (place, now) = (self.places.of(charge.key), self.now());
         let mut shard = self.shards[place.shard].0.lock();
         // Another processor's clock may be a little ahead: what it has seen here is not taken back.
         let now = now.max(shard.now);
         shard.now = now;
-        let state = shard.state_in(limit.layout(), &place, &self.places)?;
-        let cells = || limit.meters().iter().zip(limit.layout().ranges());
-        let mut admitted = true;
-        for (meter, range) in cells() {
-            meter.advance(&mut state[range.clone()], now);
-            admitted &= meter.admits(&state[range], now, *cost);
+        let slot = shard.slot_in(limit.layout(), &place, &self.places)?;
+        let state = shard.state_at(slot);
+        let admitted = admits(limit, state, now, charge.cost);
+        if admitted {
+            add(limit, state, now, charge.cost);
         }
-        let windows = if admitted {
-            for (meter, range) in cells() {
-                meter.add(&mut state[range], now, *cost);
+        Some(then(if admitted { Ok(state) } else { Err(state) }, now))
+    }
+
+    /// The same for several charges of different keys.
+    fn charge_all_known(&self, charges: &[Charge<'_>]) -> Option<Answer> {
+        let places: SmallVec<[Place; 4]> = charges.iter().map(|charge| self.places.of(charge.key)).collect();
+        if places.iter().enumerate().any(|(at, place)| places[..at].iter().any(|other| other.key == place.key)) {
+            return None;
+        }
+        let mut shards = self.lock(&places);
+        let now = shards.first().map_or(0, |(_, shard)| shard.now);
+        let mut slots: SmallVec<[_; 4]> = SmallVec::new();
+        let mut admitted = true;
+        for (charge, place) in charges.iter().zip(&places) {
+            let shard = shard_of(&mut shards, place);
+            let slot = shard.slot_in(charge.limit.layout(), place, &self.places)?;
+            admitted &= admits(charge.limit, shard.state_at(slot), now, charge.cost);
+            slots.push(slot);
+        }
+        let mut windows = WindowStates::default();
+        for ((charge, place), slot) in charges.iter().zip(&places).zip(slots) {
+            let state = shard_of(&mut shards, place).state_at(slot);
+            if admitted {
+                add(charge.limit, state, now, charge.cost);
             }
-            cells().map(|(meter, range)| meter.charged(&state[range], now)).collect()
-        } else {
-            cells().map(|(meter, range)| meter.state(&state[range], now, *cost)).collect()
-        };
+            let state: &[u64] = state;
+            let cells = charge.limit.meters().iter().zip(charge.limit.layout().ranges());
+            windows.extend(cells.map(|(meter, range)| match admitted {
+                true => meter.charged(&state[range], now),
+                false => meter.state(&state[range], now, charge.cost),
+            }));
+        }
         Some(Answer { admitted, windows })
     }
 
@@ -310,6 +351,40 @@ impl<C: Clock> MemoryStore<C> {
         }
         let put = shard.put(&trial.layout, &place, &trial.after, &self.places);
         self.keys.fetch_sub(put.forgotten, Ordering::Relaxed);
+    }
+}
+
+/// A state after it was charged, or the one that refused.
+type Charged<'a> = Result<&'a [u64], &'a [u64]>;
+
+/// Whether all windows of a limit admit a cost.
+#[inline]
+fn admits(limit: &Limit, state: &mut [u64], now: u64, cost: u32) -> bool {
+    let mut admitted = true;
+    for (meter, range) in limit.meters().iter().zip(limit.layout().ranges()) {
+        meter.advance(&mut state[range.clone()], now);
+        admitted &= meter.admits(&state[range], now, cost);
+    }
+    admitted
+}
+
+#[inline]
+fn add(limit: &Limit, state: &mut [u64], now: u64, cost: u32) {
+    for (meter, range) in limit.meters().iter().zip(limit.layout().ranges()) {
+        meter.add(&mut state[range], now, cost);
+    }
+}
+
+fn answer(charge: &Charge<'_>, state: Charged<'_>, now: u64) -> Answer {
+    let cells = charge.limit.meters().iter().zip(charge.limit.layout().ranges());
+    match state {
+        Ok(state) => {
+            Answer { admitted: true, windows: cells.map(|(meter, range)| meter.charged(&state[range], now)).collect() }
+        }
+        Err(state) => Answer {
+            admitted: false,
+            windows: cells.map(|(meter, range)| meter.state(&state[range], now, charge.cost)).collect(),
+        },
     }
 }
 

@@ -29,12 +29,18 @@ pub(super) struct Put {
 }
 
 impl Shard {
-    /// The state of a key in the table of this very layout, if it is there.
+    /// Where a key is in the table of this very layout, if it is there.
     #[inline]
-    pub(super) fn state_in(&mut self, layout: &Arc<Layout>, place: &Place, places: &Places) -> Option<&mut [u64]> {
-        let table = self.tables.iter_mut().find(|table| same(&table.layout, layout))?;
-        let slot = table.find(place, places).ok()?;
-        Some(table.state_mut(slot))
+    pub(super) fn slot_in(&self, layout: &Arc<Layout>, place: &Place, places: &Places) -> Option<(usize, usize)> {
+        let table = self.tables.iter().position(|table| same(&table.layout, layout))?;
+        let slot = self.tables[table].find(place, places).ok()?;
+        Some((table, slot))
+    }
+
+    /// The state in a slot that was found.
+    #[inline]
+    pub(super) fn state_at(&mut self, (table, slot): (usize, usize)) -> &mut [u64] {
+        self.tables[table].state_mut(slot)
     }
 
     /// The state of a key in whatever table it is, and its layout.
@@ -45,8 +51,8 @@ impl Shard {
 
     /// Keeps the state of a key, new or not.
     pub(super) fn put(&mut self, layout: &Arc<Layout>, place: &Place, state: &[u64], places: &Places) -> Put {
-        if let Some(kept) = self.state_in(layout, place, places) {
-            kept.copy_from_slice(state);
+        if let Some(slot) = self.slot_in(layout, place, places) {
+            self.state_at(slot).copy_from_slice(state);
             return Put::default();
         }
         let elsewhere = self.find(place, places);

@@ -44,15 +44,15 @@ impl Table {
     #[inline]
     pub(super) fn find(&self, place: &Place, places: &Places) -> Found {
         let stride = self.stride();
-        let first = self.home(place.home);
-        let mut slot = first;
-        for words in self.words[first * stride..].chunks_exact(stride) {
-            let key = [words[0], words[1]];
+        let mut slot = self.home(place.home);
+        // Not by `chunks_exact`, which divides.
+        while let Some([low, high]) = self.words.get(slot * stride..slot * stride + KEY) {
+            let key = [*low, *high];
             if key == place.key {
                 return Ok(slot);
             }
             if key == [0, 0] || places.home(key) > place.home {
-                return Err(slot);
+                break;
             }
             slot += 1;
         }

@@ -131,6 +131,22 @@ proptest! {
     }
 }
 
+/// The short answer is that of the long one, for keys that are new and known.
+#[test]
+fn a_refusal_is_the_answer_of_a_refused_charge() {
+    for algorithm in [Algorithm::Gcra, Algorithm::Sliding] {
+        let limit = Limit::new(algorithm, [window(3, Duration::from_secs(60))]).expect("a limit");
+        let (store, _clock) = store();
+        let asked = Charge { limit: &limit, key: KEY, cost: 1 };
+        assert!((0..3).all(|_| store.refusal_now(&asked).is_none()));
+        let refused = charge(&store, &limit, KEY, 1);
+        assert!(!refused.admitted);
+        assert_eq!(store.refusal_now(&asked), Some(refused));
+        let never = store.refusal_now(&Charge { key: dbopt_ratelimit::Key([8, 8]), cost: 4, ..asked });
+        assert_eq!(never.expect("a refusal").wait(), Wait::Never);
+    }
+}
+
 /// Under Poisson traffic below, at and far above the limit, the buckets admit at most 2 % fewer than an exact log does.
 #[test]
 fn buckets_admit_hardly_less_than_a_log() {
