@@ -120,8 +120,8 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// Keeps this value's source lines out of all findings.
-    pub(crate) fn withhold(&self) {
+    /// Keeps this value's source lines out of all findings: for what should be a reference to a secret and may be the secret.
+    pub fn withhold(&self) {
         self.context.log.borrow_mut().withhold(&self.node.origin);
     }
 
@@ -147,7 +147,8 @@ impl<'a> Value<'a> {
     }
 
     /// Whether secret references are to be looked up.
-    pub(crate) fn checks_secrets(&self) -> bool {
+    #[must_use]
+    pub fn checks_secrets(&self) -> bool {
         self.context.secrets
     }
 }

@@ -34,6 +34,9 @@ mod permit;
 mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(feature = "policy")]
+mod policy;
+mod review;
 mod route;
 mod rule;
 mod sliding;
@@ -41,6 +44,7 @@ mod store;
 mod suspicion;
 mod values;
 mod window;
+mod worst;
 
 pub use answer::{Answer, Wait, WindowState, WindowStates};
 pub use client::{ForwardHeader, Proxies, Trusted, client_address};
@@ -60,6 +64,9 @@ pub use permit::Permits;
 pub use postgres::{PostgresConfig, PostgresStore};
 #[cfg(feature = "redis")]
 pub use redis::{RedisConfig, RedisFacts, RedisStore};
+#[cfg(feature = "policy")]
+pub use policy::LimitPolicy;
+pub use review::{Weakness, WeaknessKind, reaches, review};
 pub use route::{InvalidRoute, RoutePattern};
 pub use rule::{Block, Concurrent, InvalidRules, Missing, OnFailure, Rule, Rules, Watch};
 pub use sliding::Sliding;
@@ -67,3 +74,4 @@ pub use store::{Charge, Lease, Store, StoreError};
 pub use suspicion::Thresholds;
 pub use values::{List, Values};
 pub use window::Window;
+pub use worst::Worst;

@@ -186,7 +186,7 @@ impl Rule {
         Self { concurrent: Some(Concurrent { most, longest }), ..Self::unlimited(name, parts) }
     }
 
-    fn unlimited(name: impl Into<Arc<str>>, parts: impl IntoIterator<Item = Part>) -> Self {
+    pub(crate) fn unlimited(name: impl Into<Arc<str>>, parts: impl IntoIterator<Item = Part>) -> Self {
         Self {
             name: name.into(),
             parts: parts.into_iter().collect(),
@@ -224,7 +224,7 @@ impl Rule {
         own().or_else(of_plan).or(self.limit.as_ref())
     }
 
-    fn check(&self) -> Result<(), InvalidRules> {
+    pub(crate) fn check(&self) -> Result<(), InvalidRules> {
         let of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
         if self.name.is_empty() || self.name.len() > Self::LONGEST_NAME || !self.name.bytes().all(of_name) {
             return Err(InvalidRules::Name(self.name.chars().take(Self::LONGEST_NAME).collect()));
