@@ -42,6 +42,8 @@ mod rule;
 mod sliding;
 mod store;
 mod suspicion;
+#[cfg(feature = "traffic")]
+pub mod traffic;
 mod values;
 mod window;
 mod worst;

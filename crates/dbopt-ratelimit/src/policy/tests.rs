@@ -95,7 +95,7 @@ fn every_fault_is_found_and_located() {
         "r.toml:25:14: `rule.f.concurrent.longest` is missing",
         "r.toml:25:23: `rule.f.concurrent.most` cannot be 0",
         "r.toml:26:1: unknown key `limit` in `rule.f`",
-        "r.toml:28:7: rule `g` counts by `user` twice",
+        "r.toml:29:7: rule `g` counts by `user` twice",
     ];
     assert_eq!(faults, expected);
 }

@@ -123,14 +123,11 @@ impl FromValue for Who {
             return value.parsed(&Self::shape(), who);
         };
         // Whatever stands here instead of a reference may be the key itself.
-        let reference = match SecretRef::parse(reference) {
-            Ok(reference @ SecretRef::Env(_)) => reference,
-            _ => {
-                value.withhold();
-                let fault = Fault::new("bad-secret", "this is no reference to an API key");
-                value.reject(fault.help("Write `\"api_key=env:NAME\"`; a policy holds no secret itself."));
-                return None;
-            }
+        let Ok(reference @ SecretRef::Env(_)) = SecretRef::parse(reference) else {
+            value.withhold();
+            let fault = Fault::new("bad-secret", "this is no reference to an API key");
+            value.reject(fault.help("Write `\"api_key=env:NAME\"`; a policy holds no secret itself."));
+            return None;
         };
         if !value.checks_secrets() {
             return Some(Self::Unknown);
