@@ -8,7 +8,19 @@ use crate::metadata::Metadata;
 use crate::shell::{capture, cargo, say};
 
 /// The formats that have a schema, by the name under which `dbopt schema` knows them.
-const NAMES: [&str; 9] = ["advice", "apply", "audit", "doctor", "explain", "logs", "migrate", "policy", "snapshot"];
+const NAMES: [&str; 11] = [
+    "advice",
+    "apply",
+    "audit",
+    "doctor",
+    "explain",
+    "limits-check",
+    "limits-simulate",
+    "logs",
+    "migrate",
+    "policy",
+    "snapshot",
+];
 
 /// Whether to write the schemas or to look whether they are up to date.
 #[derive(Debug, clap::Args)]

@@ -2,6 +2,8 @@
 
 use dbopt_finding::Finding;
 
+use crate::chart::Chart;
+
 /// Blocks in reading order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Document {
@@ -25,6 +27,8 @@ pub enum Block {
     List(Vec<Text>),
     /// A table.
     Table(Table),
+    /// A chart.
+    Chart(Chart),
     /// Text to paste somewhere, shown as it is.
     Code {
         /// `sql`, `text` and so on.
@@ -97,6 +101,11 @@ impl Document {
     /// Appends a table, unless it has no rows.
     pub fn table(&mut self, table: Table) -> &mut Self {
         if table.rows.is_empty() { self } else { self.push(Block::Table(table)) }
+    }
+
+    /// Appends a chart, unless it has no columns.
+    pub fn chart(&mut self, chart: Chart) -> &mut Self {
+        if chart.columns.is_empty() { self } else { self.push(Block::Chart(chart)) }
     }
 
     /// Appends text to paste.

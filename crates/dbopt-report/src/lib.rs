@@ -1,8 +1,8 @@
 //! A neutral document and its printers, and printers of findings for the tools of others.
 //!
-//! Commands turn their results into a [`Document`] of headings, paragraphs, tables, code and findings; the printers
-//! turn it into terminal text or Markdown. The document knows no domain type, and the printers are the one place where
-//! outside text is made safe to show: control characters never reach a terminal, and Markdown is escaped.
+//! Commands turn their results into a [`Document`] of headings, paragraphs, tables, charts, code and findings; the printers
+//! turn it into terminal text, Markdown or HTML. The document knows no domain type, and the printers are the one place where
+//! outside text is made safe to show: control characters never reach a terminal, and Markdown and HTML are escaped.
 //!
 //! ```
 //! use dbopt_report::{Document, Table, terminal, markdown};
@@ -15,10 +15,12 @@
 //! ```
 #![warn(missing_docs)]
 
+mod chart;
 mod document;
 pub mod gcc;
 pub mod github;
 pub mod gitlab;
+pub mod html;
 pub mod markdown;
 pub mod number;
 mod safe;
@@ -27,4 +29,5 @@ mod sample;
 pub mod sarif;
 pub mod terminal;
 
+pub use chart::{Chart, Series};
 pub use document::{Block, Document, Run, Style, Table, Text};

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use crate::{
     document::{Block, Document, Style, Table, Text},
     safe::controls,
+    terminal,
 };
 
 /// The document as Markdown, with outside text escaped.
@@ -28,6 +29,13 @@ pub fn print(document: &Document) -> String {
                 }
             }
             Block::Table(table) => print_table(&mut out, table),
+            Block::Chart(chart) => {
+                // Signs without colour, as a terminal shows them.
+                let mut alone = Document::default();
+                alone.chart(chart.clone());
+                let drawn = terminal::print(&alone, &terminal::Options { color: false, width: 120 });
+                let _ = writeln!(out, "```text\n{}\n```", drawn.trim_end().replace('`', "'"));
+            }
             Block::Code { language, text } => {
                 let fence = "`".repeat(longest_run(text).max(2) + 1);
                 let _ = writeln!(out, "{fence}{language}\n{}\n{fence}", controls(text.trim_end()));

@@ -7,6 +7,7 @@ use comfy_table::{CellAlignment, ContentArrangement, presets};
 use dbopt_finding::{Finding, Severity};
 
 use crate::{
+    chart::{self, Chart},
     document::{Block, Document, Run, Style, Table, Text},
     safe::controls,
 };
@@ -44,6 +45,7 @@ pub fn print(document: &Document, options: &Options) -> String {
                 }
             }
             Block::Table(table) => print_table(&mut out, table, options),
+            Block::Chart(chart) => print_chart(&mut out, chart, options),
             Block::Code { text, .. } => {
                 for line in controls(text.trim_end()).lines() {
                     let _ = writeln!(out, "    {line}");
@@ -118,20 +120,47 @@ fn print_table(out: &mut String, table: &Table, options: &Options) {
     }
 }
 
+/// How many lines a chart is high.
+const CHART_HEIGHT: usize = 8;
+
+fn print_chart(out: &mut String, chart: &Chart, options: &Options) {
+    let legend = chart.series.iter().enumerate().map(|(at, series)| {
+        let sign = paint(&chart::sign(at).to_string(), ansi(series.style), options);
+        format!("  {sign} {}", controls(&series.name))
+    });
+    let _ = writeln!(out, "  {}{}", controls(&chart.title), legend.collect::<String>());
+    let lines = chart::lines(chart, CHART_HEIGHT);
+    let width = lines.iter().map(|(label, _)| label.len()).max().unwrap_or(0);
+    for (label, cells) in lines {
+        // Neighbours of one series are painted together.
+        let cells = cells.chunk_by(|one, next| one == next).map(|cells| match cells[0] {
+            Some(at) => paint(&chart::sign(at).to_string().repeat(cells.len()), ansi(chart.series[at].style), options),
+            None => " ".repeat(cells.len()),
+        });
+        let line = format!("  {label:>width$} │{}", cells.collect::<String>());
+        let _ = writeln!(out, "{}", line.trim_end());
+    }
+    let _ = writeln!(out, "  {:width$} └{}", "", "─".repeat(chart.columns.len()));
+    let _ = writeln!(out, "  {:width$}  {}", "", controls(&chart::axis(chart)));
+}
+
 fn inline(text: &Text, options: &Options) -> String {
     text.0.iter().map(|run| inline_run(run, options)).collect()
 }
 
 fn inline_run(run: &Run, options: &Options) -> String {
-    let style = match run.style {
+    paint(&controls(&run.text), ansi(run.style), options)
+}
+
+fn ansi(style: Style) -> Ansi {
+    match style {
         Style::Plain => Ansi::new(),
         Style::Strong => Ansi::new().bold(),
         Style::Dim => Ansi::new().dimmed(),
         Style::Good => AnsiColor::Green.on_default(),
         Style::Bad => AnsiColor::Red.on_default(),
         Style::Code => AnsiColor::Cyan.on_default(),
-    };
-    paint(&controls(&run.text), style, options)
+    }
 }
 
 fn paint(text: &str, style: Ansi, options: &Options) -> String {
@@ -177,6 +206,27 @@ mod tests {
           index                    size
           orders_pkey              2 MB
           orders_customer_id_idx  16 kB
+        ");
+    }
+
+    #[test]
+    fn a_chart_is_drawn_in_signs() {
+        let mut document = Document::default();
+        let chart =
+            Chart::new("requests", ["10:00", "10:01", "10:02"]).series("admitted", Style::Good, [4.0, 8.0, 2.0]);
+        document.chart(chart.series("refused", Style::Bad, [0.0, 8.0, 0.0]));
+        insta::assert_snapshot!(print(&document, &PLAIN), @r"
+          requests  █ admitted  ░ refused
+          16 │ ░
+             │ ░
+             │ ░
+             │ ░
+             │ █
+             │ █
+             │██
+           0 │███
+             └───
+              10:00 10:02
         ");
     }
 

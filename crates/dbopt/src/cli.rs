@@ -57,6 +57,9 @@ pub(crate) enum Command {
     /// Verify, anchor or export the audit record
     #[command(subcommand)]
     Audit(Audit),
+    /// Say what rate limits admit at worst, or replay traffic against them
+    #[command(subcommand)]
+    Limits(Limits),
     /// Check policies, or describe them to an editor
     #[command(subcommand)]
     Policy(Policy),
@@ -99,6 +102,8 @@ pub(crate) enum SchemaOf {
     Audit,
     Doctor,
     Explain,
+    LimitsCheck,
+    LimitsSimulate,
     Logs,
     Migrate,
     Policy,
@@ -569,4 +574,95 @@ pub(crate) enum PolicyFormat {
     Gitlab,
     /// file:line:column lines
     Gcc,
+}
+
+/// `dbopt limits`
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum Limits {
+    /// Say for each rule what it admits at worst, and what is weak about it
+    #[command(
+        after_help = "Exit codes: 0 done, 1 weak choices with --fail-on warning, 2 usage, or a policy that cannot be used."
+    )]
+    Check(LimitsCheck),
+    /// Replay an access log or a table of requests, and say who would have been refused when
+    #[command(
+        after_help = "Exit codes: 0 done, 2 usage, or a policy or a file that cannot be used, 6 less than half of the lines are requests."
+    )]
+    Simulate(LimitsSimulate),
+}
+
+/// `dbopt limits check`
+#[derive(Args, Clone, Debug)]
+pub(crate) struct LimitsCheck {
+    /// Policy of kind `ratelimit`
+    #[arg(value_name = "POLICY")]
+    pub(crate) policy: std::path::PathBuf,
+    /// File with the service's routes, one a line, with or without a method: `POST /login`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) routes: Option<String>,
+    /// Do not look up secrets, on a machine that has none
+    #[arg(long)]
+    pub(crate) no_secrets: bool,
+    /// Exit with 1 when there are weak choices
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub(crate) fail_on: Option<LimitsFailOn>,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
+    pub(crate) format: ReportFormat,
+    /// Write to a file instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<String>,
+}
+
+/// What makes `dbopt limits check` exit with 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LimitsFailOn {
+    /// Any weak choice that is a warning
+    Warning,
+}
+
+/// `dbopt limits simulate`
+#[derive(Args, Clone, Debug)]
+pub(crate) struct LimitsSimulate {
+    /// Policy of kind `ratelimit`
+    #[arg(value_name = "POLICY")]
+    pub(crate) policy: std::path::PathBuf,
+    /// Access log (common or combined format) or CSV with a column `time` and any of user, tenant, api_key, address, route,
+    /// method, plan, cost, header:NAME, claim:NAME; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) traffic: String,
+    /// Format of the traffic; detected when not given
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub(crate) traffic_format: Option<TrafficFormat>,
+    /// Do not look up secrets, on a machine that has none
+    #[arg(long)]
+    pub(crate) no_secrets: bool,
+    /// How many of the refused clients, blocks and suspicions to list
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) top: usize,
+    /// Output format; by the ending of the output file when not given, or else a table
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<SimulateFormat>,
+    /// Write to a file instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<String>,
+}
+
+/// Formats of traffic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TrafficFormat {
+    /// Access log, common or combined
+    Access,
+    /// Table with a line of column names
+    Csv,
+}
+
+/// Output formats of `dbopt limits simulate`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SimulateFormat {
+    Table,
+    Json,
+    Markdown,
+    /// One file that loads nothing
+    Html,
 }

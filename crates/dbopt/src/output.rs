@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write};
 
 use dbopt_finding::Finding;
-use dbopt_report::{Document, markdown, terminal};
+use dbopt_report::{Document, html, markdown, terminal};
 
 use crate::{
     cli::{Color, Global, ReportFormat},
@@ -57,6 +57,11 @@ pub(crate) fn text(global: &Global, to: Option<&str>, document: &Document) -> Re
 /// Writes a document as Markdown.
 pub(crate) fn markdown(to: Option<&str>, document: &Document) -> Result<(), Failure> {
     data(to, &markdown::print(document))
+}
+
+/// Writes a document as one HTML file.
+pub(crate) fn html(to: Option<&str>, document: &Document) -> Result<(), Failure> {
+    data(to, &html::print(document))
 }
 
 /// Columns of the terminal as `COLUMNS` or the terminal itself says, or else 100.

@@ -10,6 +10,7 @@ mod doctor;
 mod explain;
 mod generate;
 mod interrupt;
+mod limits;
 mod logs;
 mod migrate;
 mod policy;
@@ -44,6 +45,7 @@ pub(crate) fn run(cli: Cli, stderr: Stderr) -> Result<Exit, Failure> {
         Command::Apply(args) => apply::run(&context, &args),
         Command::Migrate(args) => migrate::run(&context, &args),
         Command::Audit(args) => audit::run(&context, &args),
+        Command::Limits(args) => limits::run(&context, &args),
         Command::Policy(args) => policy::run(&context, &args),
         Command::Schema { of } => generate::schema(of),
         Command::Completions { shell } => generate::completions(shell),

@@ -6,8 +6,10 @@ pub(crate) mod audit;
 mod coverage;
 pub(crate) mod doctor;
 pub(crate) mod explain;
+pub(crate) mod limits;
 pub(crate) mod logs;
 pub(crate) mod migrate;
+pub(crate) mod simulation;
 
 /// A statement cut to a length that fits a line, on one line.
 fn one_line(sql: &str, most: usize) -> String {

@@ -10,10 +10,12 @@ pub(crate) mod doctor;
 pub(crate) mod explain;
 pub(crate) mod finding;
 pub(crate) mod input;
+pub(crate) mod limits;
 pub(crate) mod logs;
 pub(crate) mod migrate;
 pub(crate) mod policy;
 pub(crate) mod redact;
+pub(crate) mod simulation;
 
 /// Version of the wire formats.
 pub(crate) const SCHEMA_VERSION: u32 = 1;

@@ -1,0 +1,118 @@
+//! `dbopt limits`
+
+use std::path::Path;
+
+use dbopt_finding::{Finding, Place};
+use dbopt_policy::Options;
+use dbopt_ratelimit::{LimitPolicy, reaches, review, traffic};
+
+use super::{Context, read};
+use crate::{
+    cli::{Limits, LimitsCheck, LimitsFailOn, LimitsSimulate, ReportFormat, SimulateFormat, TrafficFormat},
+    document,
+    exit::Exit,
+    failure::Failure,
+    output,
+    view::{limits::LimitsView, simulation::SimulationView},
+};
+
+/// The most columns of the plot of a simulation: as many as fit a terminal beside their scale.
+const BUCKETS: usize = 80;
+
+/// Explains rate limits, or replays traffic against them.
+pub(crate) fn run(context: &Context, command: &Limits) -> Result<Exit, Failure> {
+    match command {
+        Limits::Check(args) => check(context, args),
+        Limits::Simulate(args) => simulate(context, args),
+    }
+}
+
+fn check(context: &Context, args: &LimitsCheck) -> Result<Exit, Failure> {
+    let policy = load(context, &args.policy, args.no_secrets)?;
+    let routes = args.routes.as_deref().map(read::text).transpose()?;
+    let routes: Option<Vec<_>> = routes.as_ref().map(|(_, text)| text.lines().filter_map(route).collect());
+    let weak = review(&policy.rules, &policy.client, routes.as_deref());
+    let is_free = |(method, route): &&(Option<&str>, &str)| {
+        !policy.rules.as_slice().iter().any(|rule| !rule.shadow && reaches(rule, *method, route))
+    };
+    let free: Vec<String> = (routes.iter().flatten().filter(is_free))
+        .map(|(method, route)| method.map_or((*route).to_owned(), |method| format!("{method} {route}")))
+        .collect();
+    let view = LimitsView::new(&args.policy.display().to_string(), &policy, &weak, free);
+    let to = args.output.as_deref();
+    output::report(&context.global, args.format, to, &view, document::limits::document)?;
+    let warned = view.findings.iter().any(|finding| finding.severity == "warning");
+    Ok(if warned && args.fail_on == Some(LimitsFailOn::Warning) { Exit::Findings } else { Exit::Done })
+}
+
+/// A line of a file of routes; none for a blank one and a comment.
+fn route(line: &str) -> Option<(Option<&str>, &str)> {
+    let line = line.trim();
+    if line.is_empty() || line.starts_with('#') {
+        return None;
+    }
+    Some(match line.split_once(char::is_whitespace) {
+        Some((method, route)) => (Some(method), route.trim()),
+        None => (None, line),
+    })
+}
+
+fn simulate(context: &Context, args: &LimitsSimulate) -> Result<Exit, Failure> {
+    let policy = load(context, &args.policy, args.no_secrets)?;
+    let bytes = read::bytes(&args.traffic)?;
+    let name = if args.traffic == "-" { "<stdin>" } else { &args.traffic };
+    let format = args.traffic_format.map(|format| match format {
+        TrafficFormat::Access => traffic::TrafficFormat::Access,
+        TrafficFormat::Csv => traffic::TrafficFormat::Csv,
+    });
+    let sample = traffic::read(&bytes, format, &policy.client).map_err(|error| {
+        Failure::usage(format!("could not read `{name}` as traffic: {error}")).hint(
+            "give an access log in the common or combined format, or CSV with a column `time`; see docs/limits.md",
+        )
+    })?;
+    let mut findings: Vec<Finding> = (sample.unread.iter())
+        .map(|unread| Finding::warning("unread-line", unread.why.clone()).at(Place::at(name, unread.line, 1)))
+        .collect();
+    let untold = sample.unread_count.saturating_sub(sample.unread.len() as u64);
+    if untold > 0 {
+        findings.push(Finding::warning("unread-line", format!("{untold} further lines of `{name}` are no requests")));
+    }
+    context.stderr.findings(&findings);
+    let simulation = traffic::simulate(&policy.rules, &sample.hits, BUCKETS);
+    let view = SimulationView::new(
+        &args.policy.display().to_string(),
+        name,
+        &policy,
+        &sample,
+        &simulation,
+        args.top,
+        &findings,
+    );
+    print(context, args, &view)?;
+    Ok(if sample.share_read() < 0.5 { Exit::Partial } else { Exit::Done })
+}
+
+fn print(context: &Context, args: &LimitsSimulate, view: &SimulationView) -> Result<(), Failure> {
+    let to = args.output.as_deref();
+    let by_ending = || match Path::new(to?).extension()?.to_str()? {
+        "html" | "htm" => Some(SimulateFormat::Html),
+        "json" => Some(SimulateFormat::Json),
+        "md" => Some(SimulateFormat::Markdown),
+        _ => None,
+    };
+    let document = document::simulation::document;
+    match args.format.or_else(by_ending).unwrap_or(SimulateFormat::Table) {
+        SimulateFormat::Html => output::html(to, &document(view)),
+        SimulateFormat::Table => output::report(&context.global, ReportFormat::Table, to, view, document),
+        SimulateFormat::Json => output::report(&context.global, ReportFormat::Json, to, view, document),
+        SimulateFormat::Markdown => output::report(&context.global, ReportFormat::Markdown, to, view, document),
+    }
+}
+
+fn load(context: &Context, path: &Path, no_secrets: bool) -> Result<LimitPolicy, Failure> {
+    let loaded = dbopt_policy::load_with(path, Options { secrets: !no_secrets }).map_err(|refused| {
+        Failure::usage(format!("the policy `{}` cannot be used", path.display())).findings(refused.findings)
+    })?;
+    context.stderr.findings(&loaded.findings);
+    Ok(loaded.policy)
+}
