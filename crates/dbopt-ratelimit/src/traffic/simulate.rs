@@ -11,7 +11,9 @@ use governor::clock::FakeRelativeClock;
 use jiff::Timestamp;
 
 use super::Hit;
-use crate::{Event, Facts, Keyer, Limiter, MemoryConfig, MemoryStore, Options, Part, Refusal, Request, Rule, Rules};
+use crate::{
+    Event, Facts, Keyer, Limiter, MemoryConfig, MemoryStore, Options, Part, Refusal, Request, Rule, Rules, Why,
+};
 
 /// What rules would have done with a sample.
 #[derive(Clone, Debug, Default)]
@@ -148,9 +150,9 @@ pub fn simulate(rules: &Rules, hits: &[Hit], buckets: usize) -> Simulation {
         } else {
             bucket.refused += 1;
         }
-        let shadow = decision.shadow().iter().flat_map(|shadow| &shadow.refusals).map(|refusal| (refusal, true));
-        for (refusal, shadow) in decision.refusals().iter().map(|refusal| (refusal, false)).chain(shadow) {
-            clients.refused(rules, hit, refusal, shadow);
+        clients.refused_by(rules, hit, decision.refusals(), false);
+        for shadow in decision.shadow() {
+            clients.refused_by(rules, hit, &shadow.refusals, true);
         }
         for what in mem::take(&mut *told.lock().unwrap_or_else(PoisonError::into_inner)) {
             simulation.happening_count += 1;
@@ -190,6 +192,16 @@ struct Refused {
 }
 
 impl Clients {
+    /// Where a rule blocks, that is why, whatever is left of its windows.
+    fn refused_by(&mut self, rules: &Rules, hit: &Hit, refusals: &[Refusal], shadow: bool) {
+        for of_rule in refusals.chunk_by(|one, next| one.rule == next.rule) {
+            let blocked = of_rule.iter().find(|refusal| refusal.why == Why::Blocked);
+            for refusal in blocked.map_or(of_rule, std::slice::from_ref) {
+                self.refused(rules, hit, refusal, shadow);
+            }
+        }
+    }
+
     fn refused(&mut self, rules: &Rules, hit: &Hit, refusal: &Refusal, shadow: bool) {
         let rule = refusal.rule.as_ref().and_then(|name| rules.get(name));
         let who = who(rule, &hit.request);
@@ -325,7 +337,8 @@ mod tests {
         let found = simulate(&rules, &hits, 6);
         assert_eq!((found.happening_count, found.rules[0].blocks), (1, 1));
         assert!(found.happenings[0].what.contains("blocks"), "{}", found.happenings[0].what);
-        assert!(found.clients[0].reasons.contains(&("blocked after repeated refusal".to_owned(), 3)));
+        let reasons = [("blocked after repeated refusal", 3), ("1/60s is used up", 1)];
+        assert_eq!(found.clients[0].reasons, reasons.map(|(why, count)| (why.to_owned(), count)));
     }
 
     #[test]

@@ -24,7 +24,9 @@ pub(crate) fn document(view: &SimulationView) -> Document {
     let rest = format!(" ({}), {} admitted.", number::share(share(view.refused)), number::count(view.admitted as f64));
     document.paragraph(Text::styled(style, refused).and(Style::Plain, rest));
     if view.unread > 0 {
-        document.paragraph(format!("{} lines are no requests and were left out.", number::count(view.unread as f64)));
+        let unread = usize::try_from(view.unread).unwrap_or(usize::MAX);
+        let (one, many) = ("line is no request and was left out", "lines are no requests and were left out");
+        document.paragraph(number::plural(unread, one, many) + ".");
     }
     let chart = Chart::new("requests over time", view.timeline.iter().map(|bucket| clock(&bucket.from)))
         .series("admitted", Style::Good, view.timeline.iter().map(|bucket| bucket.admitted as f64))
