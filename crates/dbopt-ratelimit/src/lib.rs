@@ -30,12 +30,12 @@ mod metrics;
 mod network;
 mod part;
 mod permit;
+#[cfg(feature = "policy")]
+mod policy;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
-#[cfg(feature = "policy")]
-mod policy;
 mod review;
 mod route;
 mod rule;
@@ -62,12 +62,12 @@ pub use metrics::{Metrics, RuleMetrics};
 pub use network::{InvalidNetwork, Network, Prefixes};
 pub use part::{Part, UnknownPart};
 pub use permit::Permits;
+#[cfg(feature = "policy")]
+pub use policy::LimitPolicy;
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresConfig, PostgresStore};
 #[cfg(feature = "redis")]
 pub use redis::{RedisConfig, RedisFacts, RedisStore};
-#[cfg(feature = "policy")]
-pub use policy::LimitPolicy;
 pub use review::{Weakness, WeaknessKind, reaches, review};
 pub use route::{InvalidRoute, RoutePattern};
 pub use rule::{Block, Concurrent, InvalidRules, Missing, OnFailure, Rule, Rules, Watch};
