@@ -434,7 +434,7 @@ pub(crate) enum Audit {
     Verify(AuditVerify),
     /// Write the head of the record to a place outside, against which `verify --anchor` proves the rest
     #[command(
-        after_help = "Exit codes: 0 done, 2 usage or nothing to anchor, 3 connection, 6 the anchor could not be left."
+        after_help = "Exit codes: 0 done, 1 the record is not the one that was anchored in FILE before, 2 usage or nothing to anchor, 3 connection, 6 the anchor could not be left."
     )]
     Anchor(AuditAnchor),
     /// Write records as JSON Lines, which `verify --file` reads
@@ -486,7 +486,7 @@ pub(crate) struct AuditVerify {
 pub(crate) struct AuditAnchor {
     #[command(flatten)]
     pub(crate) source: AuditSource,
-    /// Append the anchor to this file
+    /// Append the anchor to this file, unless it is there, or the record ends before an anchor of it
     #[arg(long, value_name = "FILE", group = "place")]
     pub(crate) to: Option<String>,
     /// Give the anchor to this shell command on its standard input

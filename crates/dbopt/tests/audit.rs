@@ -131,6 +131,32 @@ fn anchors_go_to_a_command_that_must_end_well() {
     dbopt(&["audit", "verify", "--file", &file, "--anchor", &file]).fails(2, "is not an anchor");
 }
 
+/// Where earlier anchors are at hand, a chain that was cut off is not anchored as if nothing had happened.
+#[test]
+fn what_contradicts_an_earlier_anchor_is_1_and_not_anchored() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (path, kept) = (folder.path().join("audit.jsonl"), folder.path().join("kept"));
+    let (file, anchors) = (text(&path), text(&kept));
+    let anchor = || dbopt(&["audit", "anchor", "--file", &file, "--to", &anchors]);
+    block_on(fill(&mut FileStore::new(&path), 2));
+    let first = anchor();
+    assert_eq!(anchor().stdout, first.stdout);
+    assert_eq!(fs::read_to_string(&kept).expect("the anchors"), first.stdout, "the same head is anchored once");
+    block_on(fill(&mut FileStore::new(&path), 1));
+    assert_eq!(anchor().code, 0);
+    let both = fs::read_to_string(&kept).expect("the anchors");
+    assert_eq!(both.lines().count(), 2);
+
+    fs::write(&path, "").expect("emptied");
+    anchor().fails(1, "the record ends at 0, but 3 was anchored");
+    block_on(fill(&mut FileStore::new(&path), 1));
+    anchor().fails(1, "the record ends at 1, but 3 was anchored");
+    block_on(fill(&mut FileStore::new(&path), 2));
+    anchor().fails(1, "record 3 is not the anchored one");
+    assert_eq!(fs::read_to_string(&kept).expect("the anchors"), both);
+    dbopt(&["audit", "anchor", "--file", &file, "--to", &file]).fails(2, "is not an anchor");
+}
+
 #[test]
 fn a_database_without_the_table_is_2_with_the_hint() {
     let database = Cluster::shared().database();

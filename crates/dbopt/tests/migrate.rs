@@ -11,7 +11,7 @@ fn a_database_is_migrated_once() {
     let target = database.conn_string();
     let status = dbopt(&["migrate", "status", "-d", &target]);
     assert_eq!(status.code, 1, "{}", status.stderr);
-    assert!(status.stdout.contains("pending"), "{}", status.stdout);
+    assert!(status.stdout.contains("migrations are pending; `dbopt migrate up` applies them."), "{}", status.stdout);
 
     let up = dbopt(&["migrate", "up", "-d", &target, "--format", "json"]).json();
     assert_eq!(up["up_to_date"], true);

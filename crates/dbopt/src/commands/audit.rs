@@ -50,18 +50,50 @@ fn verify(context: &Context, args: &AuditVerify) -> Result<Exit, Failure> {
 
 /// The anchors of a file, one a line.
 fn anchors(file: &str) -> Result<Vec<Anchor>, Failure> {
-    let bytes = read::bytes(file)?;
-    let text = String::from_utf8_lossy(&bytes);
-    let anchors: Vec<Anchor> = (text.lines().enumerate())
-        .map(|(at, line)| {
-            Anchor::parse_line(line)
-                .ok_or_else(|| Failure::usage(format!("line {} of `{file}` is not an anchor", at + 1)))
-        })
-        .collect::<Result<_, _>>()?;
+    let anchors = parsed(&read::bytes(file)?, file)?;
     if anchors.is_empty() {
         return Err(Failure::usage(format!("`{file}` holds no anchor")));
     }
     Ok(anchors)
+}
+
+/// The anchors of a file's bytes.
+fn parsed(bytes: &[u8], file: &str) -> Result<Vec<Anchor>, Failure> {
+    let text = String::from_utf8_lossy(bytes);
+    let anchor = |(at, line)| {
+        Anchor::parse_line(line).ok_or_else(|| Failure::usage(format!("line {} of `{file}` is not an anchor", at + 1)))
+    };
+    text.lines().enumerate().map(anchor).collect()
+}
+
+/// The anchors that a file already has, to which another is to be added.
+fn earlier(file: &str) -> Result<Vec<Anchor>, Failure> {
+    match std::fs::metadata(file) {
+        Ok(metadata) if metadata.is_file() => {}
+        // What cannot be looked at says why when it is written to; a device or pipe keeps nothing.
+        _ => return Ok(Vec::new()),
+    }
+    match std::fs::read(file) {
+        // A place may be meant for writing only.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(Vec::new()),
+        Err(error) => Err(Failure::file("read", file, &error)),
+        Ok(bytes) => parsed(&bytes, file),
+    }
+}
+
+/// Refuses a head that shows by itself that the chain is not what was anchored. `verify` looks at all of it.
+fn continues(head: Option<&Record>, earlier: &[Anchor]) -> Result<(), Failure> {
+    let Some(last) = earlier.iter().max_by_key(|anchor| anchor.sequence) else { return Ok(()) };
+    let at = head.map_or(0, |head| head.sequence);
+    let fault = if at < last.sequence {
+        format!("the record ends at {at}, but {} was anchored", last.sequence)
+    } else if head.is_some_and(|head| head.sequence == last.sequence && head.hash != last.hash) {
+        format!("record {at} is not the anchored one")
+    } else {
+        return Ok(());
+    };
+    let hint = "no anchor was left; `dbopt audit verify --anchor FILE` says what was changed";
+    Err(Failure::new(Exit::Findings, fault).hint(hint))
 }
 
 fn anchor(context: &Context, args: &AuditAnchor) -> Result<Exit, Failure> {
@@ -71,9 +103,13 @@ fn anchor(context: &Context, args: &AuditAnchor) -> Result<Exit, Failure> {
             Opened::Database(mut store) => connect::or_interrupted(context, store.head()).await?.map_err(failure),
         }
     })?;
+    let earlier = args.to.as_deref().map(earlier).transpose()?.unwrap_or_default();
+    continues(head.as_ref(), &earlier)?;
     let head = head.ok_or_else(|| Failure::usage("there is no record yet, so there is nothing to anchor"))?;
-    let line = format!("{}\n", Anchor::of(&head).to_line());
+    let anchor = Anchor::of(&head);
+    let line = format!("{}\n", anchor.to_line());
     let left = match (&args.to, &args.command) {
+        _ if earlier.contains(&anchor) => Ok(()),
         (Some(file), _) => append(file, &line),
         (None, Some(command)) => give(command, &line),
         (None, None) => Ok(()),

@@ -16,7 +16,7 @@ pub(crate) fn document(view: &VerifyView) -> Document {
         let faults = number::plural(view.fault_count as usize, "fault", "faults");
         Text::styled(Style::Bad, faults)
     };
-    let mut facts = format!(": {} records read", view.records);
+    let mut facts = format!(": {} read", number::plural(view.records as usize, "record", "records"));
     if let Some(head) = &view.head {
         facts.push_str(&format!(", the head is {} with hash {}", head.sequence, head.hash));
     }

@@ -26,5 +26,10 @@ pub(crate) fn document(view: &MigrateView) -> Document {
         ]);
     }
     document.heading(1, "Migrations of schema dbopt").table(table);
+    let pending = view.migrations.iter().filter(|migration| migration.state == StateView::Pending).count();
+    if pending > 0 {
+        let (noun, them) = if pending == 1 { ("migration is", "it") } else { ("migrations are", "them") };
+        document.paragraph(format!("{pending} {noun} pending; `dbopt migrate up` applies {them}."));
+    }
     document
 }
