@@ -6,6 +6,27 @@
 //!
 //! What each algorithm admits at worst is said at [`Algorithm`].
 //!
+//! ```
+//! use std::num::NonZeroU32;
+//! use dbopt_ratelimit::{Algorithm, Charge, Keyer, Limit, MemoryConfig, MemoryStore, Window};
+//!
+//! let of = |limit| NonZeroU32::new(limit).expect("above zero");
+//! let limit = Limit::new(Algorithm::Gcra, [Window::per_minute(of(100)), Window::per_hour(of(3))])?;
+//! let store = MemoryStore::new(MemoryConfig::default());
+//! let user = Keyer::random()?.rule("ml").key([b"user-7".as_slice()]);
+//! let charge = [Charge { limit: &limit, key: user, cost: 1 }];
+//!
+//! for _ in 0..3 {
+//!     assert!(store.charge_now(&charge)?.admitted);
+//! }
+//! // The hour refuses, and so the minute is not charged.
+//! let answer = store.charge_now(&charge)?;
+//! assert!(!answer.admitted);
+//! assert!(answer.windows[0].wait.is_none() && !answer.windows[1].wait.is_none());
+//! assert_eq!((answer.windows[0].remaining, answer.windows[1].remaining), (97, 0));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! Above that, a [`Rule`] says which requests are counted, by which [`Part`]s of them, and to which limit; a [`Limiter`] asks
 //! all [`Rules`] about a request, whose [`Facts`] it is given, and comes to a [`Decision`]. It also keeps to how many may run at
 //! once, blocks after repeated refusal, does what each rule says while the store does not answer, and tells of all that as

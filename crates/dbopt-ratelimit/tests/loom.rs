@@ -20,7 +20,7 @@ fn limit(most: u32) -> Limit {
 
 /// A store of two shards, with a key in each.
 fn store() -> (Arc<Store>, [Key; 2]) {
-    let store = MemoryStore::with_clock(MemoryConfig { most_keys: 2_048 }, FakeRelativeClock::default());
+    let store = MemoryStore::with_clock(MemoryConfig { most_keys: 8_192 }, FakeRelativeClock::default());
     // Keys are spread by a secret, but loom wants each run to take the same locks.
     let key =
         |shard| (0..).map(|number| Key([number, 1])).find(|key| store.shard_of(*key) == shard).expect("such a key");

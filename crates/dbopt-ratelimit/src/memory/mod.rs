@@ -26,7 +26,7 @@ use self::{
 use crate::{Answer, Charge, Key, Lease, Limit, Store, StoreError, WindowStates, meter::Meter};
 
 /// Keys of a shard when a store of the default size is full: a table of so many is rebuilt in some tens of microseconds.
-const KEYS_OF_A_SHARD: usize = 1_024;
+const KEYS_OF_A_SHARD: usize = 4_096;
 /// The most shards, as a power of two.
 const MOST_SHARD_BITS: u32 = 12;
 /// How many slots are looked at for one to forget, when a new key comes to a full store.
@@ -52,6 +52,29 @@ impl Default for MemoryConfig {
 /// 1.3 to 1.6 times that with the room to grow. A key whose windows are all full again is forgotten when its place is
 /// needed; one that is still limited never is. When the store is full of those, new keys are counted together, one bucket for
 /// each limit: nobody is admitted without limit, and nobody can push out a victim's state by asking under many names.
+///
+/// Several charges are admitted together or not at all, and what was charged can be given back:
+///
+/// ```
+/// use std::num::NonZeroU32;
+/// use dbopt_ratelimit::{Algorithm, Charge, Key, Limit, MemoryConfig, MemoryStore, Window};
+///
+/// let of = |limit| NonZeroU32::new(limit).expect("above zero");
+/// let user = Limit::new(Algorithm::Gcra, [Window::per_minute(of(10))])?;
+/// let address = Limit::new(Algorithm::Sliding, [Window::per_hour(of(4))])?;
+/// let store = MemoryStore::new(MemoryConfig { most_keys: 10_000 });
+/// let request = [Charge { limit: &user, key: Key([1, 7]), cost: 3 }, Charge { limit: &address, key: Key([2, 9]), cost: 3 }];
+///
+/// assert!(store.charge_now(&request)?.admitted);
+/// assert!(!store.charge_now(&request)?.admitted);
+/// assert_eq!(store.peek_now(&request)?.windows[0].remaining, 7, "the refused request charged nothing");
+/// store.refund_now(&request);
+/// assert!(store.charge_now(&request)?.admitted);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// A single window is counted here, too, and not by governor's own limiter: that takes the same time for a check of a key
+/// (docs/benchmarks.md), but never forgets one by itself, and can neither be peeked at nor give back.
 #[derive(Debug)]
 pub struct MemoryStore<C: Clock = DefaultClock> {
     clock: C,

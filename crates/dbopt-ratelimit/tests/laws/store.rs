@@ -41,10 +41,12 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
     /// Whatever is asked, and by whatever limits a key is asked in turn, the store answers as one lock around one map would. It
     /// has room for just the keys there are, so that it has to forget full ones.
     #[test]
-    fn the_store_answers_as_the_model(limits in prop::collection::vec(limits(), 4), steps in steps(), most_keys in 40_usize..5_000) {
+    fn the_store_answers_as_the_model(limits in prop::collection::vec(limits(), 4), steps in steps(), most_keys in 40_usize..40_000) {
         let clock = FakeRelativeClock::default();
         let store = MemoryStore::with_clock(MemoryConfig { most_keys }, clock.clone());
         let mut model = Model::default();
@@ -148,13 +150,13 @@ fn many_keys_cannot_reset_a_victim() {
         let limit = Limit::new(Algorithm::Gcra, [Window::per_minute(five), Window::per_hour(five)]).expect("a limit");
         while charge(&store, &limit, KEY, 1).admitted {}
         let admitted: u32 =
-            (0..20_000).map(|name| u32::from(charge(&store, &limit, Key([name, 1 << 60]), 1).admitted)).sum();
+            (0..7_000).map(|name| u32::from(charge(&store, &limit, Key([name, 1 << 60]), 1).admitted)).sum();
         assert!(!charge(&store, &limit, KEY, 1).admitted);
         let apart = most_keys.saturating_sub(1) as u32;
         let together = if most_keys == 0 { 0 } else { 5 };
         assert_eq!(admitted, apart + together);
         let kept = store.memory_use();
-        assert!(kept.keys <= most_keys + 1 && kept.overflowed > 10_000, "{kept:?}");
+        assert!(kept.keys <= most_keys + 1 && kept.overflowed > 1_000, "{kept:?}");
         // When they are full again, there is room for others, a few slots at a time.
         clock.advance(Duration::from_secs(3_600));
         let other = Key([1, 1 << 61]);
@@ -175,7 +177,7 @@ fn threads_admit_exactly_the_limit() {
             let both = |key| [Charge { limit: &limit, key, cost: 1 }, Charge { limit: &shared, key: KEY, cost: 1 }];
             let one = |key| [Charge { limit: &limit, key, cost: 1 }];
             let mut admitted = (0, 0);
-            for _ in 0..1_000 {
+            for _ in 0..300 {
                 admitted.0 += u32::from(store.charge_now(&both(keys[0])).expect("memory answers").admitted);
                 admitted.1 += u32::from(store.charge_now(&one(keys[1])).expect("memory answers").admitted);
             }
@@ -200,9 +202,9 @@ fn threads_admit_exactly_the_limit() {
             .sum();
         assert_eq!(both + one, used, "what was admitted was charged, and nothing else");
         assert!(both <= 700);
-        let most = asked.iter().map(|asking| (asking * 1_000).min(500)).sum::<u32>();
+        let most = asked.iter().map(|asking| (asking * 300).min(500)).sum::<u32>();
         assert!(both + one <= most);
-        if threads >= 3 {
+        if threads >= 8 {
             assert_eq!(both + one, 1_500, "each key's limit was reached");
         }
     }
