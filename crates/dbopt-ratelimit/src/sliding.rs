@@ -19,8 +19,8 @@ pub(crate) const BUCKETS: u64 = 64;
 /// One sliding window, compiled. Times are nanoseconds since any one epoch.
 ///
 /// Its state is a list of words, all zero at first: the newest bucket's number since the epoch, and the counts of the
-/// buckets, packed in 8, 16 or 32 bits; a bucket's place is its number modulo 64. Functions other than
-/// [`Sliding::advance`] ask for a state that was advanced to the present.
+/// buckets, packed in 8, 16 or 32 bits; a bucket's place is its number modulo 64. Other functions than `advance` ask
+/// for a state that was advanced to the present.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Sliding {
     limit: u32,

@@ -1,6 +1,6 @@
 //! The store under every order in which two threads can take its locks and change its counter, by loom
 //! (<https://docs.rs/loom>). Run by `cargo xtask loom`, and otherwise empty.
-#![cfg(loom)]
+#![cfg(dbopt_loom)]
 
 use std::num::NonZeroU32;
 use std::time::Duration;

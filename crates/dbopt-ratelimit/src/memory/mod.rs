@@ -206,7 +206,7 @@ impl<C: Clock> MemoryStore<C> {
     }
 
     /// Which lock guards a key, for tests of their order.
-    #[cfg(loom)]
+    #[cfg(dbopt_loom)]
     #[doc(hidden)]
     pub fn shard_of(&self, key: Key) -> usize {
         self.places.of(key).shard

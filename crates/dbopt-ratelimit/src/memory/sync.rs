@@ -1,11 +1,11 @@
 //! The lock and the counter of the store, or loom's models of them (<https://docs.rs/loom>).
 
-#[cfg(loom)]
+#[cfg(dbopt_loom)]
 pub(super) use self::model::*;
-#[cfg(not(loom))]
+#[cfg(not(dbopt_loom))]
 pub(super) use self::real::*;
 
-#[cfg(not(loom))]
+#[cfg(not(dbopt_loom))]
 mod real {
     pub(in crate::memory) use std::sync::atomic::AtomicUsize;
 
@@ -35,7 +35,7 @@ mod real {
     }
 }
 
-#[cfg(loom)]
+#[cfg(dbopt_loom)]
 mod model {
     pub(in crate::memory) use loom::sync::{MutexGuard, atomic::AtomicUsize};
 

@@ -1,13 +1,13 @@
 //! Laws of the limits and of the store in memory, by governor's clock that tests move.
 
-#[cfg(not(loom))]
+#[cfg(not(dbopt_loom))]
 mod algorithms;
-#[cfg(not(loom))]
+#[cfg(not(dbopt_loom))]
 mod model;
-#[cfg(not(loom))]
+#[cfg(not(dbopt_loom))]
 mod store;
 
-#[cfg(not(loom))]
+#[cfg(not(dbopt_loom))]
 mod common {
     use std::{num::NonZeroU32, time::Duration};
 
