@@ -98,8 +98,8 @@ where
             let mut all = Vec::new();
             all.extend(entry.limit.as_ref().map(|limit| (limit, entry.key)));
             if let Some(block) = &of.block {
-                all.push((&block.strikes, entry.strikes(state, &self.keyer)));
-                all.push((&block.block, entry.block(state, &self.keyer)));
+                all.push((&block.strikes, entry.strikes(state)));
+                all.push((&block.block, entry.block(state)));
             }
             for (limit, key) in all {
                 self.local.reset_now(limit, key);
@@ -126,7 +126,7 @@ where
                 inspected.windows = self.store.peek(&[Charge { limit, key: entry.key, cost: 1 }]).await?.windows;
             }
             if let Some(block) = &rule.block {
-                let (strikes, gate) = (entry.strikes(state, &self.keyer), entry.block(state, &self.keyer));
+                let (strikes, gate) = (entry.strikes(state), entry.block(state));
                 let strikes = self.store.peek(&[Charge { limit: &block.strikes, key: strikes, cost: 1 }]).await?;
                 let remaining = strikes.windows.first().map_or(block.after().get(), |window| window.remaining);
                 inspected.strikes = block.after().get().saturating_sub(remaining);
@@ -169,7 +169,7 @@ where
         for entry in entries {
             let (rule, state) = (asked.rule(entry), asked.state(entry));
             let Some(concurrent) = rule.concurrent else { continue };
-            let key = entry.place(state, &self.keyer);
+            let key = entry.place(state);
             let taken = if self.health.may_ask(self.now()) {
                 let taken = self.store.acquire(key, concurrent.most, concurrent.longest).await;
                 self.note(asked, std::slice::from_ref(entry), taken.as_ref().err());
@@ -256,7 +256,7 @@ where
         let mut charges = Charges::new();
         for (at, entry) in entries.iter().enumerate() {
             if let Some(block) = &asked.rule(entry).block {
-                let key = entry.block(asked.state(entry), &self.keyer);
+                let key = entry.block(asked.state(entry));
                 charges.push((Charge { limit: &block.block, key, cost: 0 }, at, true));
             }
             if let Some(limit) = &entry.limit {
@@ -311,9 +311,9 @@ where
         if !on_store && rule.on_failure != OnFailure::Local {
             return;
         }
-        let key = entry.strikes(state, &self.keyer);
+        let key = entry.strikes(state);
         let strike = [Charge { limit: &block.strikes, key, cost: 1 }];
-        let begin = [Charge { limit: &block.block, key: entry.block(state, &self.keyer), cost: 1 }];
+        let begin = [Charge { limit: &block.block, key: entry.block(state), cost: 1 }];
         let last = |answer: &Answer| !answer.admitted || answer.windows.iter().any(|window| window.remaining == 0);
         // What cannot be counted here is noted at the next check.
         let begun = if on_store {

@@ -9,7 +9,8 @@ use std::{
 use smallvec::SmallVec;
 
 use crate::{
-    Facts, Key, Keyer, Limit, Missing, Network, Part, Refusal, Rule, Rules, Wait, Watch, Why, metrics::RuleCounters,
+    Facts, Key, Keyer, Limit, Missing, Network, Part, Refusal, Rule, RuleKeyer, Rules, Wait, Watch, Why,
+    metrics::RuleCounters,
 };
 
 /// Rules with what is kept about each of them.
@@ -25,21 +26,22 @@ pub(super) struct RuleState {
     pub(super) counters: RuleCounters,
     /// Whether it does without the store.
     pub(super) failing: AtomicBool,
-    /// The names under which keys of its derived limits are made; no rule can have them.
-    strikes: String,
-    block: String,
-    concurrent: String,
+    keyer: RuleKeyer,
+    /// For the keys of its derived limits; no rule can have their names.
+    strikes: RuleKeyer,
+    block: RuleKeyer,
+    place: RuleKeyer,
 }
 
 impl Compiled {
     /// Compiles rules; what was counted for a name before goes on.
-    pub(super) fn new(rules: Rules, before: Option<&Self>) -> Self {
+    pub(super) fn new(rules: Rules, keyer: &Keyer, before: Option<&Self>) -> Self {
         let state = |rule: &Rule| {
             let same = |before: &Self| {
                 let at = before.rules.as_slice().iter().position(|other| other.name == rule.name)?;
                 Some(before.states[at].clone())
             };
-            before.and_then(same).unwrap_or_else(|| Arc::new(RuleState::new(&rule.name)))
+            before.and_then(same).unwrap_or_else(|| Arc::new(RuleState::new(&rule.name, keyer)))
         };
         let states = rules.as_slice().iter().map(state).collect();
         Self { rules, states }
@@ -47,13 +49,15 @@ impl Compiled {
 }
 
 impl RuleState {
-    fn new(name: &str) -> Self {
+    fn new(name: &str, keyer: &Keyer) -> Self {
+        let derived = |of: &str| keyer.rule(&format!("{name}!{of}"));
         Self {
             counters: RuleCounters::default(),
             failing: AtomicBool::new(false),
-            strikes: format!("{name}!strikes"),
-            block: format!("{name}!block"),
-            concurrent: format!("{name}!concurrent"),
+            keyer: keyer.rule(name),
+            strikes: derived("strikes"),
+            block: derived("block"),
+            place: derived("place"),
         }
     }
 }
@@ -87,7 +91,7 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    pub(super) fn new(compiled: Arc<Compiled>, keyer: &Keyer, facts: &impl Facts) -> Self {
+    pub(super) fn new(compiled: Arc<Compiled>, facts: &impl Facts) -> Self {
         let mut asked = Self {
             refusals: Vec::new(),
             entries: SmallVec::new(),
@@ -109,7 +113,7 @@ impl Asked {
         let (route, method) = (facts.fact(&Part::Route), facts.fact(&Part::Method));
         for (at, rule) in rules.as_slice().iter().enumerate() {
             if rule.is_for(route.as_deref(), method.as_deref()) {
-                asked.add(at, rule, keyer, facts);
+                asked.add(at, rule, facts);
             }
         }
         asked
@@ -131,7 +135,7 @@ impl Asked {
         Some(&self.compiled.states[at])
     }
 
-    fn add(&mut self, at: usize, rule: &Rule, keyer: &Keyer, facts: &impl Facts) {
+    fn add(&mut self, at: usize, rule: &Rule, facts: &impl Facts) {
         if !rule.allow.is_empty() && rule.allow.find(facts).is_some() {
             return;
         }
@@ -152,13 +156,10 @@ impl Asked {
             }
         }
         // A first byte tells a part that is missing from one that is there, whatever its bytes.
-        let key = keyer.key(
-            &rule.name,
-            values.iter().flat_map(|value| match value {
-                Some(value) => [b"\x01".as_slice(), value.bytes()],
-                None => [b"\x00".as_slice(), b""],
-            }),
-        );
+        let key = self.compiled.states[at].keyer.key(values.iter().flat_map(|value| match value {
+            Some(value) => [b"\x01".as_slice(), value.bytes()],
+            None => [b"\x00".as_slice(), b""],
+        }));
         if rule.watch == Watch::Login && self.user.is_none() {
             self.user = facts.fact(&Part::User).map(|user| user.into_owned().into());
         }
@@ -169,21 +170,21 @@ impl Asked {
 }
 
 impl Entry {
-    pub(super) fn strikes(&self, state: &RuleState, keyer: &Keyer) -> Key {
-        self.derived(&state.strikes, keyer)
+    pub(super) fn strikes(&self, state: &RuleState) -> Key {
+        self.derived(&state.strikes)
     }
 
-    pub(super) fn block(&self, state: &RuleState, keyer: &Keyer) -> Key {
-        self.derived(&state.block, keyer)
+    pub(super) fn block(&self, state: &RuleState) -> Key {
+        self.derived(&state.block)
     }
 
-    pub(super) fn place(&self, state: &RuleState, keyer: &Keyer) -> Key {
-        self.derived(&state.concurrent, keyer)
+    pub(super) fn place(&self, state: &RuleState) -> Key {
+        self.derived(&state.place)
     }
 
-    fn derived(&self, name: &str, keyer: &Keyer) -> Key {
+    fn derived(&self, keyer: &RuleKeyer) -> Key {
         let [high, low] = self.key.0.map(u64::to_le_bytes);
-        keyer.key(name, [high.as_slice(), low.as_slice()])
+        keyer.key([high.as_slice(), low.as_slice()])
     }
 }
 

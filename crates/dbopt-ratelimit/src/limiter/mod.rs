@@ -126,7 +126,7 @@ where
         let inner = Inner {
             store,
             local: MemoryStore::with_clock(local, clock.clone()),
-            rules: ArcSwap::from_pointee(Compiled::new(rules, None)),
+            rules: ArcSwap::from_pointee(Compiled::new(rules, &keyer, None)),
             keyer,
             began: clock.now(),
             clock,
@@ -145,7 +145,7 @@ where
     /// Rules in shadow mode are asked after it was admitted. The answer never fails: what happens when the store
     /// does, each rule says by itself.
     pub fn check(&self, facts: &impl Facts) -> impl Future<Output = Decision> + Send {
-        let asked = Asked::new(self.inner.rules.load_full(), &self.inner.keyer, facts);
+        let asked = Asked::new(self.inner.rules.load_full(), facts);
         let inner = self.inner.clone();
         inner.watch(&asked);
         async move { inner.check(asked).await }
@@ -157,7 +157,7 @@ where
     ///
     /// When the store does not answer.
     pub async fn peek(&self, facts: &impl Facts) -> Result<Decision, StoreError> {
-        let asked = Asked::new(self.inner.rules.load_full(), &self.inner.keyer, facts);
+        let asked = Asked::new(self.inner.rules.load_full(), facts);
         self.inner.peek(asked).await
     }
 
@@ -187,7 +187,7 @@ where
     ///
     /// When the store does not answer.
     pub async fn reset(&self, facts: &impl Facts, rule: Option<&str>) -> Result<(), StoreError> {
-        let asked = Asked::new(self.inner.rules.load_full(), &self.inner.keyer, facts);
+        let asked = Asked::new(self.inner.rules.load_full(), facts);
         self.inner.reset(asked, rule).await
     }
 
@@ -197,7 +197,7 @@ where
     ///
     /// When the store does not answer.
     pub async fn inspect(&self, facts: &impl Facts) -> Result<Vec<Inspected>, StoreError> {
-        let asked = Asked::new(self.inner.rules.load_full(), &self.inner.keyer, facts);
+        let asked = Asked::new(self.inner.rules.load_full(), facts);
         self.inner.inspect(asked).await
     }
 
@@ -205,7 +205,7 @@ where
     /// its period. Requests that are being decided are decided by the rules from before.
     pub fn replace(&self, rules: Rules) {
         let before = self.inner.rules.load_full();
-        let compiled = Compiled::new(rules, Some(&before));
+        let compiled = Compiled::new(rules, &self.inner.keyer, Some(&before));
         let count = compiled.rules.as_slice().len();
         self.inner.rules.store(Arc::new(compiled));
         self.inner.tell(&Event::Replaced { rules: count });
