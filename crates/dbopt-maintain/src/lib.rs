@@ -1,6 +1,13 @@
 //! VACUUM, REINDEX and retention: what a database needs, as a plan.
 #![warn(missing_docs)]
 
+mod bloat;
+mod facts;
 mod object;
 
+pub use bloat::{Estimates, IndexBloat, Method, TableBloat};
+pub use facts::{
+    Autovacuum, Bound, ColumnFacts, Facts, Holder, HolderKind, IndexFacts, IndexMethod, KeyFacts, Limit,
+    PartitionFacts, ServerFacts, Storage, TableFacts, TableKind,
+};
 pub use object::{IndexRef, TableRef};

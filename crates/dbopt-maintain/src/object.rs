@@ -8,7 +8,7 @@ use std::fmt;
 use dbopt_sql::quote_ident;
 
 /// A table, materialised view or partition.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TableRef {
     /// Its row of `pg_class`.
     pub oid: u32,
@@ -19,7 +19,7 @@ pub struct TableRef {
 }
 
 /// An index.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IndexRef {
     /// Its row of `pg_class`.
     pub oid: u32,
