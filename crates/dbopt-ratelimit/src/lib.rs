@@ -34,6 +34,8 @@
 #![warn(missing_docs)]
 
 mod answer;
+#[cfg(feature = "axum")]
+pub mod axum;
 #[cfg(any(feature = "redis", feature = "postgres"))]
 mod bucket;
 mod client;
@@ -63,6 +65,8 @@ mod rule;
 mod sliding;
 mod store;
 mod suspicion;
+#[cfg(feature = "tower")]
+pub mod tower;
 #[cfg(feature = "traffic")]
 pub mod traffic;
 mod values;
