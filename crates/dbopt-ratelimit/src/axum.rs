@@ -104,10 +104,7 @@ where
     /// # Errors
     ///
     /// When it is refused, with the answer that the client gets.
-    pub async fn with<'a>(
-        &'a self,
-        more: impl FnOnce(Request<'a>) -> Request<'a> + Send,
-    ) -> Result<Admitted, Refused> {
+    pub async fn with<'a>(&'a self, more: impl FnOnce(Request<'a>) -> Request<'a> + Send) -> Result<Admitted, Refused> {
         self.layer.check(&self.parts, more).await
     }
 }
@@ -163,7 +160,7 @@ impl IntoResponse for NoLayer {
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        Self::into_response::<Body>(self)
+        self.answer::<Body>()
     }
 }
 

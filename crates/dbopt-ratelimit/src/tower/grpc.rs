@@ -70,10 +70,12 @@ fn details(code: u8, message: &str, wait: Duration) -> Vec<u8> {
     status
 }
 
-/// A field of wire type 0.
+/// A field of wire type 0; zero is what an absent one is.
 fn number(buffer: &mut Vec<u8>, field: u8, value: u64) {
-    buffer.push(field << 3);
-    varint(buffer, value);
+    if value != 0 {
+        buffer.push(field << 3);
+        varint(buffer, value);
+    }
 }
 
 /// A field of wire type 2.

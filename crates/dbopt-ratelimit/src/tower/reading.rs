@@ -78,7 +78,7 @@ impl Facts for HttpFacts<'_> {
     }
 
     fn address(&self) -> Option<IpAddr> {
-        self.said.address().or(self.address)
+        Facts::address(&self.said).or(self.address)
     }
 
     fn plan(&self) -> Option<Cow<'_, str>> {

@@ -48,14 +48,13 @@ impl Refused {
     }
 
     /// What was decided.
-    #[must_use]
     pub fn decision(&self) -> &Decision {
         &self.0.decision
     }
 
     /// The answer.
     #[must_use]
-    pub fn into_response<B: From<Bytes>>(self) -> Response<B> {
+    pub fn answer<B: From<Bytes>>(self) -> Response<B> {
         self.0.response.map(B::from)
     }
 }
@@ -105,10 +104,9 @@ impl Kind {
     fn problem_type(self) -> Option<(&'static str, &'static str)> {
         match self {
             Self::Quota => Some(("quota-exceeded", "Request cannot be satisfied as assigned quota has been exceeded")),
-            Self::Blocked => Some((
-                "abnormal-usage-detected",
-                "Request not satisfied due to detection of abnormal request pattern",
-            )),
+            Self::Blocked => {
+                Some(("abnormal-usage-detected", "Request not satisfied due to detection of abnormal request pattern"))
+            }
             Self::Unavailable => Some((
                 "temporary-reduced-capacity",
                 "Request cannot be satisfied due to temporary server capacity constraints",

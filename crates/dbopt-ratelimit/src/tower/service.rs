@@ -51,7 +51,7 @@ where
             let (mut parts, body) = request.into_parts();
             let admitted = match layer.check(&parts, |request| request).await {
                 Ok(admitted) => admitted,
-                Err(refused) => return Ok(refused.into_response()),
+                Err(refused) => return Ok(refused.answer()),
             };
             parts.extensions.insert(admitted.limited.clone());
             let mut response = service.call(Request::from_parts(parts, body)).await?;
