@@ -40,6 +40,7 @@ const SEEDS: &[(&str, &[(&str, &str)])] = &[
     ("policy", &[("policies", ".toml"), ("fuzz/seeds/policy", "")]),
     ("snapshot", &[("fuzz/seeds/snapshot", "")]),
     ("tokens", &[("examples/shop", ".sql"), ("crates/dbopt-catalog/tests/common", ".sql")]),
+    ("traffic", &[("examples/limits", ".log"), ("examples/limits", ".csv")]),
 ];
 
 /// A seed is cut at a line's end to this many bytes, since a short input is run more often.
