@@ -4,6 +4,7 @@
 mod bloat;
 mod facts;
 mod object;
+pub mod policy;
 
 pub use bloat::{Estimates, IndexBloat, Method, TableBloat};
 pub use facts::{
@@ -11,3 +12,4 @@ pub use facts::{
     PartitionFacts, ServerFacts, Storage, TableFacts, TableKind,
 };
 pub use object::{IndexRef, TableRef};
+pub use policy::MaintenancePolicy;

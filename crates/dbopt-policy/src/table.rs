@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 
-use dbopt_finding::Finding;
+use dbopt_finding::{Finding, Severity};
 
 use crate::{
     fault::{Fault, shown},
@@ -195,9 +195,20 @@ impl<'a> Table<'a> {
     /// Reports a fault of a key's value that only its neighbours show, at the key's value, or at the table when the key
     /// is absent.
     pub fn reject(&self, key: &str, fault: Fault) {
+        self.say(key, fault.into());
+    }
+
+    /// Reports a choice that is valid and weak, as [`Self::reject`] reports a fault. The document can be used.
+    pub fn warn(&self, key: &str, fault: Fault) {
+        let mut finding = Finding::from(fault);
+        finding.severity = Severity::Warning;
+        self.say(key, finding);
+    }
+
+    fn say(&self, key: &str, finding: Finding) {
         let origin = self.node(key).map(|node| &node.origin).or(self.origin);
         if self.entries.is_some() {
-            self.context.log.borrow_mut().push(origin, fault.into());
+            self.context.log.borrow_mut().push(origin, finding);
         }
     }
 

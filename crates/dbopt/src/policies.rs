@@ -3,7 +3,11 @@
 use dbopt_policy::Kind;
 
 /// The kinds by name.
-pub(crate) const KINDS: &[Kind] = &[Kind::of::<dbopt_ratelimit::LimitPolicy>(), Kind::of::<dbopt_run::RunPolicy>()];
+pub(crate) const KINDS: &[Kind] = &[
+    Kind::of::<dbopt_maintain::MaintenancePolicy>(),
+    Kind::of::<dbopt_ratelimit::LimitPolicy>(),
+    Kind::of::<dbopt_run::RunPolicy>(),
+];
 
 /// The kind of a name.
 pub(crate) fn kind(name: &str) -> Option<&'static Kind> {

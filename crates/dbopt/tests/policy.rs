@@ -27,6 +27,18 @@ fn the_shipped_policies_are_good() {
 }
 
 #[test]
+fn weak_choices_fail_when_asked_to() {
+    let folder = folder();
+    let weak = "policy = 'maintenance'\nversion = 1\n[vacuum]\ntruncate = true\n";
+    std::fs::write(folder.path().join("weak.toml"), weak).expect("written");
+    let run = check(&folder, &["weak.toml"]);
+    assert_eq!(run.code, 0, "{}", run.stdout);
+    assert!(run.stdout.contains("weak.toml:4:12: giving pages back takes"), "{}", run.stdout);
+    assert!(run.stdout.contains("[truncate-locks]") && run.stdout.contains("0 errors, 1 warning."), "{}", run.stdout);
+    assert_eq!(check(&folder, &["weak.toml", "--fail-on", "warning"]).code, 1);
+}
+
+#[test]
 fn findings_are_printed_in_every_format() {
     let folder = folder();
     let terminal = check(&folder, &["good.toml", "bad.toml"]);

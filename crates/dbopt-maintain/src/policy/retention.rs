@@ -1,0 +1,164 @@
+//! What may go.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use dbopt_policy::{Fault, Table, TableSelector};
+
+use super::{DAY, Scope, threshold::Share};
+
+/// What may go of one table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RetentionRule {
+    /// Schema and name of the table.
+    pub table: (String, String),
+    /// What is older than this may go.
+    pub keep: Duration,
+    /// How.
+    pub by: By,
+    /// More rows than this are never deleted in a run: the rule is refused.
+    pub most_rows: u64,
+    /// More than this share of the rows is never deleted in a run: the rule is refused.
+    pub most_share: f64,
+    /// Tables whose rows may go along by a cascade.
+    pub cascades: Vec<TableSelector>,
+    /// Names of triggers that may fire.
+    pub triggers: Vec<String>,
+    /// Where what goes is put first.
+    pub archive: Option<Archive>,
+}
+
+/// How expired rows are recognised and removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum By {
+    /// Row by row.
+    Rows {
+        /// The column with the time.
+        column: String,
+    },
+    /// Whole partitions, by their bounds.
+    Partitions {
+        /// The column with the time, where the bounds alone are not to be believed, or rows are to be deleted.
+        column: Option<String>,
+        /// Whether it is proved that no row of a partition is younger, before it goes.
+        prove: bool,
+        /// Whether expired rows of the default partition, and of one that holds others too, are deleted.
+        rest: bool,
+    },
+}
+
+/// Where what goes is put first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Archive {
+    /// Into a table, by schema and name.
+    Table(String, String),
+    /// Into files of a folder of this machine.
+    Folder(PathBuf),
+}
+
+impl RetentionRule {
+    pub(super) fn read(table: &Table<'_>, scope: &Scope) -> Option<Self> {
+        let selector: Option<TableSelector> = table.required("table", "The table, by its full name.");
+        let keep = table.required::<Duration>("keep", "What is older than this may go.");
+        let by = by(table);
+        let rule = Self {
+            most_rows: table.or("most_rows", "When more rows than this would go, none does.", 10_000_000),
+            most_share: table
+                .or("most_share", "When more than this share of the rows would go, none does.", Share(0.5))
+                .0,
+            cascades: table.or("cascades", "Tables whose rows may go along by a cascade.", Vec::new()),
+            triggers: table.or("triggers", "Names of triggers that may fire.", Vec::new()),
+            archive: table.optional_section("archive", "Where what goes is put first.", archive),
+            table: exact(table, "table", &selector?)?,
+            keep: keep?,
+            by: by?,
+        };
+        if rule.keep.is_zero() {
+            table.reject(
+                "keep",
+                Fault::new("out-of-range", "nothing would be kept").help("Write a time such as `90d`."),
+            );
+        } else if rule.keep < DAY && rule.archive.is_none() {
+            let fault = Fault::new("short-retention", "rows go for good within a day");
+            table.warn("keep", fault.help("Check the unit, or give the rule an `archive`."));
+        }
+        if rule.most_share >= 1.0 {
+            let fault = Fault::new("no-limit", "all rows may go at once, as after a slip of a clock or a column");
+            table.warn("most_share", fault.help("Write the largest share that can be meant, such as `0.5`."));
+        }
+        if !scope.contains(&rule.table.0, &rule.table.1) {
+            let fault = Fault::new("never-applies", "`tables` and `exclude` leave this table out, so nothing goes");
+            table.warn("table", fault.help("Take the table out of `exclude`, or the rule out of the policy."));
+        }
+        Some(rule)
+    }
+}
+
+fn by(table: &Table<'_>) -> Option<By> {
+    let column: Option<String> = table.optional("column", "The column with the time; needed to delete rows.");
+    let partitions =
+        table.required_choice("by", "What goes: rows, or whole partitions.", &[("rows", false), ("partitions", true)]);
+    let prove: Option<bool> =
+        table.optional("prove", "Whether it is proved that no row of a partition is younger, before it goes.");
+    let rest: Option<bool> = table.optional(
+        "rest",
+        "Whether expired rows of the default partition, and of one that holds others too, are deleted.",
+    );
+    if column.as_ref().is_some_and(|column| column.is_empty() || column.len() > LONGEST || column.contains('\0')) {
+        table.reject("column", Fault::new("bad-column", "`column` is no name of a column"));
+    }
+    let need = |why: &str| {
+        let fault = Fault::new("missing-key", format!("`column` is missing, which {why} needs"));
+        table.reject("column", fault.help("Write the name of the column with the time."));
+    };
+    if !partitions? {
+        for (key, given) in [("prove", prove), ("rest", rest)] {
+            if given.is_some() {
+                table.reject(key, Fault::new("bad-value", format!("`{key}` is for partitions only")));
+            }
+        }
+        let Some(column) = column else {
+            need("`by = \"rows\"`");
+            return None;
+        };
+        return Some(By::Rows { column });
+    }
+    let (prove, rest) = (prove.unwrap_or(false), rest.unwrap_or(false));
+    if column.is_none() && (prove || rest) {
+        need(if prove { "`prove`" } else { "`rest`" });
+    }
+    Some(By::Partitions { column, prove, rest })
+}
+
+fn archive(table: &Table<'_>) -> Option<Archive> {
+    let into: Option<TableSelector> = table.optional("table", "A table with the same columns.");
+    let folder: Option<PathBuf> = table.optional("folder", "A folder of this machine, for files as COPY writes them.");
+    match (into, folder) {
+        (Some(into), None) => exact(table, "table", &into).map(|(schema, name)| Archive::Table(schema, name)),
+        (None, Some(folder)) => Some(Archive::Folder(folder)),
+        (Some(_), Some(_)) => {
+            table.reject("folder", Fault::new("bad-value", "an archive is a table or a folder, not both"));
+            None
+        }
+        (None, None) => {
+            if !table.contains("table") && !table.contains("folder") {
+                let fault = Fault::new("missing-key", "the archive is nowhere");
+                table.reject("table", fault.help("Write `table = \"archive.events\"` or `folder = \"/var/archive\"`."));
+            }
+            None
+        }
+    }
+}
+
+/// The names of the one table that is meant; what may go is never said by a pattern.
+fn exact(table: &Table<'_>, key: &str, selector: &TableSelector) -> Option<(String, String)> {
+    let names = selector.exact().map(|(schema, name)| (schema.to_owned(), name.to_owned()));
+    if names.is_none() {
+        let fault = Fault::new("bad-table", format!("`{selector}` is not one table"));
+        table.reject(key, fault.help("Name it: what may go is never said by a pattern."));
+    }
+    names
+}
+
+/// Longest name of a column, in bytes.
+const LONGEST: usize = 63;
