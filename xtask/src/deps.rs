@@ -31,8 +31,8 @@ const FLOORS: &[(&str, i8)] = &[
     ("dbopt", 5),
 ];
 
-/// Crates for development, which no product may need.
-const DEVELOPMENT: &[&str] = &["dbopt-testkit", "xtask"];
+/// Crates for development and examples, which no product may need.
+const DEVELOPMENT: &[&str] = &["dbopt-testkit", "limited-service", "xtask"];
 
 /// Crates that only compute, and so have no use for a runtime.
 const WITHOUT_RUNTIME: &[&str] = &["dbopt-sql", "dbopt-plan", "dbopt-advisor", "dbopt-workload"];

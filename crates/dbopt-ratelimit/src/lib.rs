@@ -30,7 +30,8 @@
 //! Above that, a [`Rule`] says which requests are counted, by which [`Part`]s of them, and to which limit; a [`Limiter`] asks
 //! all [`Rules`] about a request, whose [`Facts`] it is given, and comes to a [`Decision`]. It also keeps to how many may run at
 //! once, blocks after repeated refusal, does what each rule says while the store does not answer, and tells of all that as
-//! [`Event`]s and [`Metrics`]. [`client_address`] finds the client behind proxies.
+//! [`Event`]s and [`Metrics`]. [`client_address`] finds the client behind proxies. In front of a service over HTTP or gRPC all that is a
+//! layer: `dbopt_ratelimit::tower` and `dbopt_ratelimit::axum`, with the features of these names.
 #![warn(missing_docs)]
 
 mod answer;

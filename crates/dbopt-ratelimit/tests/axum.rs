@@ -11,7 +11,8 @@ use axum::{
     routing::{get, post},
 };
 use dbopt_ratelimit::{
-    Algorithm, Keyer, Limit, Limiter, MemoryConfig, MemoryStore, Options, Part, Proxies, Rule, Rules, Trusted, Window,
+    Algorithm, Keyer, Limit, LimitPolicy, Limiter, MemoryConfig, MemoryStore, Options, Part, Proxies, Rule, Rules,
+    Trusted, Window,
     axum::{Check, layer},
     tower::{Limited, RateLimitLayer},
 };
@@ -107,6 +108,26 @@ async fn only_trusted_proxies_say_whom_they_speak_for() {
     assert_eq!(send(&behind, for_client("198.51.100.2"), ONE, "").await.status(), 200);
     let invented = send(&behind, for_client("203.0.113.9, 198.51.100.2"), ONE, "").await;
     assert_eq!(invented.status(), 429, "what the client writes itself does not count");
+}
+
+#[tokio::test]
+async fn a_policy_replaces_rules_and_trust_and_no_counts() {
+    let (limits, _) = limits([rule("any", [Part::Address], 2)]);
+    let router = Router::new().route("/", get(|| async {})).layer(limits.clone());
+    let ask = async |forwarded| {
+        send(&router, Request::get("/").header("x-forwarded-for", forwarded), ONE, "").await.status().as_u16()
+    };
+    let replace = |more: &str| {
+        let text =
+            format!("policy = 'ratelimit'\nversion = 1\n[rule.any]\nkey = ['address']\nlimits = ['3/min']\n{more}");
+        limits.replace(dbopt_policy::parse::<LimitPolicy>(text, "ratelimit.toml").expect("a good policy").policy);
+    };
+    assert_eq!(ask("198.51.100.1").await, 200);
+    replace("");
+    // What came before was half of the limit, and is a half of it still.
+    assert_eq!([ask("198.51.100.1").await, ask("198.51.100.2").await], [200, 429]);
+    replace("[client]\nproxies = 1\n");
+    assert_eq!([ask("198.51.100.1").await, ask("198.51.100.2").await], [200, 200]);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::{fmt, mem, net::IpAddr, ops::Deref, sync::Arc};
 
+use arc_swap::ArcSwap;
 use governor::clock::{Clock, DefaultClock};
 use http::{HeaderMap, request::Parts};
 
@@ -10,7 +11,7 @@ use crate::{Decision, Limiter, Permits, Request, Store, Trusted};
 
 /// Asks a limiter about each request. Clones share everything.
 ///
-/// See the [module](self) for what it reads and what it answers.
+/// See the [module](crate::tower) for what it reads and what it answers.
 pub struct RateLimitLayer<S, C: Clock = DefaultClock> {
     limiter: Limiter<S, C>,
     settings: Arc<Settings>,
@@ -45,7 +46,7 @@ impl<S, C: Clock> RateLimitLayer<S, C> {
     /// Which proxies are believed when they say whom they speak for; none by default.
     #[must_use]
     pub fn trusted(self, trusted: Trusted) -> Self {
-        self.set(|settings| settings.reading.trusted = trusted)
+        self.set(|settings| settings.reading.trusted = Arc::new(ArcSwap::from_pointee(trusted)))
     }
 
     /// Who asks, by a verified name only: a user whom the client merely claims to be has a count that it can leave behind. What is
@@ -78,6 +79,13 @@ where
     S: Store + 'static,
     C: Clock<Instant: Send + Sync> + Clone + Send + Sync + 'static,
 {
+    /// Takes over a policy that was loaded anew, in all clones: its rules, and which proxies are believed. What was counted stays.
+    #[cfg(feature = "policy")]
+    pub fn replace(&self, policy: crate::LimitPolicy) {
+        self.settings.reading.trusted.store(Arc::new(policy.client));
+        self.limiter.replace(policy.rules);
+    }
+
     /// Asks about a request, of which more is known than the layer can read. For what only a handler knows: the account that
     /// somebody tries to sign in to. All rules are asked, so that the request must not have been through the layer.
     ///

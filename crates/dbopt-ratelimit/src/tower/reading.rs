@@ -8,6 +8,7 @@ use std::{
     sync::Arc,
 };
 
+use arc_swap::ArcSwap;
 use http::{HeaderMap, request::Parts};
 
 use crate::{Facts, Part, Request, Trusted, client_address};
@@ -15,7 +16,8 @@ use crate::{Facts, Part, Request, Trusted, client_address};
 /// How requests are read.
 #[derive(Clone)]
 pub(super) struct Reading {
-    pub(super) trusted: Trusted,
+    /// Replaced when a policy is loaded anew.
+    pub(super) trusted: Arc<ArcSwap<Trusted>>,
     pub(super) route: Route,
     pub(super) peer: Peer,
     pub(super) who: Who,
@@ -28,7 +30,7 @@ type Who = Arc<dyn for<'a> Fn(&'a Parts, Request<'a>) -> Request<'a> + Send + Sy
 impl Default for Reading {
     fn default() -> Self {
         Self {
-            trusted: Trusted::default(),
+            trusted: Arc::default(),
             route: Arc::new(|_| None),
             peer: Arc::new(|parts| parts.extensions.get::<SocketAddr>().map(SocketAddr::ip)),
             who: Arc::new(|_, request| request),
@@ -44,7 +46,7 @@ impl Reading {
             headers: &parts.headers,
             method: parts.method.as_str(),
             route: (self.route)(parts).unwrap_or(parts.uri.path()),
-            address: client_address((self.peer)(parts), headers, &self.trusted),
+            address: client_address((self.peer)(parts), headers, &self.trusted.load()),
             said: more((self.who)(parts, known)),
         }
     }
@@ -121,7 +123,8 @@ mod tests {
                 .extension(Request::new().user("7").plan("pro")),
         );
         let trusted = Trusted { proxies: crate::Proxies::Count(1), ..Trusted::default() };
-        let reading = Reading { trusted, ..Reading::default() };
+        let reading = Reading::default();
+        reading.trusted.store(Arc::new(trusted));
         let facts = reading.read(&parts, |request| request);
         let names = ["route", "method", "header:x-org", "address", "user", "tenant"];
         let found = names.map(|name| facts.fact(&name.parse().expect("a part")).map(Cow::into_owned));
