@@ -64,6 +64,18 @@ fn what_a_role_lacks_is_named_with_the_grant_that_helps() {
     for good in ["read-tables", "monitor", "change-tables", "analysed"] {
         assert_eq!(check(&after, good)["verdict"], "good", "{good}");
     }
+    // Whoever may read everything still has to be let write there.
+    let own = check(&after, "own-schema");
+    assert_eq!(own["verdict"], "missing");
+    assert_eq!(own["fix"][0], format!("GRANT INSERT ON dbopt.audit_record TO reader_{name};"));
+    for statement in own["fix"].as_array().expect("a list").iter().skip(1) {
+        database.execute(statement.as_str().expect("a statement"));
+    }
+    let answer = json(&["-d", &target]);
+    let own = check(&answer, "own-schema");
+    assert_eq!(own["found"], format!("`reader_{name}` lacks INSERT on dbopt.audit_record"));
+    database.execute(own["fix"][0].as_str().expect("a statement"));
+    assert_eq!(check(&json(&["-d", &target]), "own-schema")["verdict"], "good");
     let snapshot = dbopt(&["doctor", "-d", &target, "--for", "snapshot", "--fail-on", "limited"]);
     assert_eq!(snapshot.code, 0, "{}", snapshot.stdout);
     assert!(!snapshot.stdout.contains("hypopg"), "{}", snapshot.stdout);

@@ -41,6 +41,8 @@ pub(crate) async fn read(session: &Session) -> Result<Facts, Error> {
     let invalid = session.query(include_str!("queries/invalid.sql"), &[]).await?;
     facts.invalid_indexes = invalid.iter().map(|row| row.get(0)).collect();
     facts.own_schema = own_schema(session).await?;
+    let missing = session.query(include_str!("queries/grants.sql"), &[]).await?;
+    facts.own_missing = missing.iter().map(|row| (row.get(0), row.get(1))).collect();
     facts.free_bytes = FreeSpace::look(session).await?.map(|space| space.bytes as f64);
     Ok(facts)
 }

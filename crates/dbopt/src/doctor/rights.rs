@@ -103,10 +103,18 @@ fn changing(facts: &Facts) -> Check {
 fn own_schema(facts: &Facts) -> Option<Check> {
     let commands = &["apply", "audit"];
     let name = "own-schema";
+    let user = quote_ident(&facts.user);
+    let grants = facts.own_missing.iter().map(|(object, rights)| format!("GRANT {rights} ON {object} TO {user};"));
     let Some(status) = &facts.own_schema else {
         let found = format!("`{}` may not look into the schema dbopt", facts.user);
-        return Some(Check::new(Area::Rights, name, Verdict::Missing, found).commands(commands));
+        return Some(Check::new(Area::Rights, name, Verdict::Missing, found).commands(commands).fix(grants));
     };
+    if status.is_current() && !facts.own_missing.is_empty() {
+        let lacks = facts.own_missing.iter().map(|(object, rights)| format!("{rights} on {object}"));
+        let found = format!("`{}` lacks {}", facts.user, lacks.collect::<Vec<_>>().join("; "));
+        let check = Check::new(Area::Rights, name, Verdict::Missing, found).commands(commands).fix(grants);
+        return Some(check.help("Changes are journalled and audited there."));
+    }
     if status.is_current() {
         return Some(Check::new(Area::Rights, name, Verdict::Good, "migrations are up to date").commands(commands));
     }
