@@ -38,7 +38,7 @@ enum Bench {
     Agree(agree::Args),
     /// How fast a long audit record is verified, beside hashing and reading alone
     Audit(audit::Args),
-    /// The rate limiter beside governor, limitador and moka
+    /// The rate limiter beside governor, limitador, moka and bare commands
     Limits(limits::Args),
 }
 
