@@ -133,6 +133,46 @@ async fn a_full_redis_refuses_and_an_evicting_one_is_reported() {
     assert!(store.inspect().await.expect("an answer").evicts());
 }
 
+/// Redis may forget scripts at any time.
+#[tokio::test]
+async fn scripts_that_were_forgotten_are_sent_again() {
+    let redis = Redis::start().expect("a server");
+    let store = RedisStore::new(&redis.url(), config()).expect("an address");
+    let (limit, key) = (contract::limit(Algorithm::Gcra, &[(100, contract::HOUR)]), contract::new_key());
+    for left in [99, 98, 97] {
+        assert!(contract::admits(&store, &limit, key, 1).await);
+        let place = store.acquire(key, contract::number(1), contract::HOUR).await.expect("an answer");
+        store.release(place.expect("a place")).await.expect("a release");
+        assert_eq!(redis.cli(&["script", "flush"]), "OK");
+        assert_eq!(contract::remaining(&store, &limit, key).await, [left]);
+        assert_eq!(redis.cli(&["script", "flush"]), "OK");
+    }
+}
+
+/// Processes on machines whose clocks differ share a limit all the same.
+#[tokio::test]
+async fn the_time_is_that_of_redis() {
+    let redis = Redis::start().expect("a server");
+    let store = RedisStore::new(&redis.url(), config()).expect("an address");
+    let calls = || {
+        let stats = redis.cli(&["info", "commandstats"]);
+        let line = stats.lines().find_map(|line| line.strip_prefix("cmdstat_time:calls=")).unwrap_or("0,").to_owned();
+        line.split(',').next().and_then(|calls| calls.parse::<u32>().ok()).expect("a number")
+    };
+    for algorithm in contract::BOTH {
+        let (limit, key) = (contract::limit(algorithm, &[(100, contract::HOUR)]), contract::new_key());
+        let before = calls();
+        assert!(contract::admits(&store, &limit, key, 1).await);
+        assert_eq!(contract::remaining(&store, &limit, key).await, [99]);
+        assert_eq!(calls(), before + 2);
+    }
+    let before = calls();
+    assert!(
+        store.acquire(contract::new_key(), contract::number(1), contract::HOUR).await.expect("an answer").is_some()
+    );
+    assert_eq!(calls(), before + 1);
+}
+
 #[tokio::test]
 async fn errors_hold_no_password_and_no_key() {
     let redis = Redis::start().expect("a server");

@@ -175,6 +175,7 @@ where
                 self.note(asked, std::slice::from_ref(entry), taken.as_ref().err());
                 taken.ok()
             } else {
+                self.note_left_alone(asked, std::slice::from_ref(entry));
                 None
             };
             let (source, taken) = match (taken, rule.on_failure) {
@@ -210,6 +211,8 @@ where
             if let Ok(answer) = answer {
                 return read(asked, entries, &charges, &answer, Source::Store);
             }
+        } else {
+            self.note_left_alone(asked, entries);
         }
         self.without_store(asked, entries)
     }
@@ -348,17 +351,14 @@ where
 
     /// Remembers whether the store answered, and tells of each rule that goes over to doing without it, and back.
     fn note(&self, asked: &Asked, entries: &[Entry], error: Option<&StoreError>) {
-        let switched = |to: bool| {
-            entries.iter().filter(move |entry| {
-                let failing = &asked.state(entry).failing;
-                failing.load(Relaxed) != to && failing.swap(to, Relaxed) != to
-            })
-        };
         match error {
             None => {
                 self.health.answered();
-                for entry in switched(false) {
-                    self.tell(&Event::Recovered { rule: asked.rule(entry).name.clone() });
+                for entry in entries {
+                    let failing = &asked.state(entry).failing;
+                    if failing.load(Relaxed) && failing.swap(false, Relaxed) {
+                        self.tell(&Event::Recovered { rule: asked.rule(entry).name.clone() });
+                    }
                 }
             }
             // A full store answers well for the keys that it has.
@@ -368,13 +368,20 @@ where
             }
             Some(error) => {
                 self.counters.store_errors.add();
-                self.health.failed(self.now());
-                let error: Arc<str> = chain(error).into();
-                for entry in switched(true) {
-                    let rule = asked.rule(entry);
-                    let (rule, on_failure) = (rule.name.clone(), rule.on_failure);
-                    self.tell(&Event::Failed { rule, on_failure, error: error.clone() });
-                }
+                self.health.failed(self.now(), chain(error).into());
+                self.note_left_alone(asked, entries);
+            }
+        }
+    }
+
+    /// Tells of each rule that goes over to doing without the store, which failed for this rule or for another.
+    fn note_left_alone(&self, asked: &Asked, entries: &[Entry]) {
+        for entry in entries {
+            let failing = &asked.state(entry).failing;
+            if !failing.load(Relaxed) && !failing.swap(true, Relaxed) {
+                let rule = asked.rule(entry);
+                let (rule, on_failure) = (rule.name.clone(), rule.on_failure);
+                self.tell(&Event::Failed { rule, on_failure, error: self.health.error() });
             }
         }
     }

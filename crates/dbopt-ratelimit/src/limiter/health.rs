@@ -1,7 +1,10 @@
 //! Whether the store is worth asking.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -13,6 +16,8 @@ pub(super) struct Health {
     retry: u64,
     /// When to ask again; 0 when it answers.
     ask_again: AtomicU64,
+    /// What it last said when it did not.
+    error: Mutex<Arc<str>>,
     /// When it was last told that the store is full, plus one; 0 for never.
     told_full: AtomicU64,
 }
@@ -23,15 +28,21 @@ const FULL_EVERY: u64 = 10_000_000_000;
 impl Health {
     pub(super) fn new(retry: Duration) -> Self {
         let retry = u64::try_from(retry.as_nanos()).unwrap_or(u64::MAX);
-        Self { retry, ask_again: AtomicU64::new(0), told_full: AtomicU64::new(0) }
+        Self { retry, ask_again: AtomicU64::new(0), error: Mutex::new("".into()), told_full: AtomicU64::new(0) }
     }
 
     pub(super) fn may_ask(&self, now: u64) -> bool {
         now >= self.ask_again.load(Relaxed)
     }
 
-    pub(super) fn failed(&self, now: u64) {
+    pub(super) fn failed(&self, now: u64, error: Arc<str>) {
+        *self.error.lock().unwrap_or_else(PoisonError::into_inner) = error;
         self.ask_again.store(now.saturating_add(self.retry), Relaxed);
+    }
+
+    /// Why the store is left alone.
+    pub(super) fn error(&self) -> Arc<str> {
+        self.error.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn answered(&self) {
@@ -57,7 +68,8 @@ mod tests {
     fn a_failure_is_remembered_for_a_while() {
         let health = Health::new(Duration::from_nanos(10));
         assert!(health.may_ask(0));
-        health.failed(5);
+        health.failed(5, "gone".into());
+        assert_eq!(&*health.error(), "gone");
         assert_eq!([5, 14, 15].map(|now| health.may_ask(now)), [false, false, true]);
         health.answered();
         assert!(health.may_ask(5));

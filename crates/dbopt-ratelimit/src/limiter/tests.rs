@@ -346,6 +346,28 @@ fn a_failing_store_is_open_closed_or_local() {
 }
 
 #[test]
+fn a_rule_is_told_to_do_without_a_store_that_failed_for_another() {
+    let rule = |name: &str| {
+        let routes = vec![format!("/{name}").parse().expect("a route")];
+        Rule { routes, on_failure: OnFailure::Closed, ..Rule::new(name, [Part::User], per_minute(9)) }
+    };
+    let bench = Bench::new([rule("one"), rule("other")]);
+    bench.engine.store(1, Relaxed);
+    let (one, other) = (user("7").route("/one"), user("7").route("/other"));
+    assert!(!bench.admits(&one));
+    assert_eq!(bench.told().len(), 1);
+    let asked = bench.asked.load(Relaxed);
+    assert!(!bench.admits(&other) && !bench.admits(&other));
+    assert_eq!(bench.asked.load(Relaxed), asked);
+    let told = bench.told();
+    assert!(told.len() == 1 && told[0].contains("`other`") && told[0].ends_with("connection refused"), "{told:?}");
+    bench.engine.store(0, Relaxed);
+    bench.seconds(1);
+    assert!(bench.admits(&one) && bench.admits(&other));
+    assert_eq!(bench.told(), ["rule `one` counts in the store again", "rule `other` counts in the store again"]);
+}
+
+#[test]
 fn one_closed_rule_refuses_and_charges_nothing_locally() {
     let local = Rule::new("local", [Part::User], per_minute(2));
     let closed = Rule { on_failure: OnFailure::Closed, ..Rule::new("login", [Part::User], per_minute(2)) };

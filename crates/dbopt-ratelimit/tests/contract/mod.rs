@@ -33,6 +33,7 @@ macro_rules! contract {
             long_and_short_periods_are_exact,
             places_are_taken_given_back_and_end,
             many_tasks_admit_exactly_the_limit,
+            the_first_requests_of_a_key_are_not_lost,
             many_tasks_take_exactly_the_places,
         ]);
     };
@@ -371,6 +372,28 @@ pub(crate) async fn many_tasks_admit_exactly_the_limit(store: impl Store) {
         assert_eq!(admitted.iter().sum::<u32>(), 100);
         assert_eq!(remaining(store, limit, keys[0]).await, [0, 900]);
         assert_eq!(remaining(store, other, keys[1]).await, [400]);
+    }
+}
+
+/// Nothing is kept of a key before its first request, so there is nothing to lock.
+pub(crate) async fn the_first_requests_of_a_key_are_not_lost(store: impl Store) {
+    let store = &store;
+    for algorithm in BOTH {
+        let (limit, other) = (&limit(algorithm, &[(3, HOUR)]), &limit(algorithm, &[(100, HOUR)]));
+        for _ in 0..20 {
+            let keys = [new_key(), new_key()];
+            let task = async |number: usize| {
+                let mut charges =
+                    [(limit, keys[0]), (other, keys[1])].map(|(limit, key)| Charge { limit, key, cost: 1 });
+                if number.is_multiple_of(2) {
+                    charges.reverse();
+                }
+                store.charge(&charges).await.expect("an answer").admitted
+            };
+            let admitted = futures_util::future::join_all((0..8).map(task)).await;
+            assert_eq!(admitted.iter().filter(|admitted| **admitted).count(), 3);
+            assert_eq!(remaining(store, other, keys[1]).await, [97]);
+        }
     }
 }
 
