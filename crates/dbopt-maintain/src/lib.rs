@@ -2,14 +2,16 @@
 #![warn(missing_docs)]
 
 mod bloat;
+mod error;
 mod facts;
 mod object;
 pub mod policy;
 
 pub use bloat::{Estimates, IndexBloat, Method, TableBloat};
+pub use error::Error;
 pub use facts::{
-    Autovacuum, Bound, ColumnFacts, Facts, Holder, HolderKind, IndexFacts, IndexMethod, KeyFacts, Limit,
-    PartitionFacts, ServerFacts, Storage, TableFacts, TableKind,
+    Autovacuum, Bound, ColumnFacts, Facts, Holder, HolderKind, IndexFacts, IndexMethod, KeyFacts, Limit, Moment,
+    PartitionFacts, ServerFacts, Storage, TableFacts, TableKind, horizon,
 };
 pub use object::{IndexRef, TableRef};
 pub use policy::MaintenancePolicy;

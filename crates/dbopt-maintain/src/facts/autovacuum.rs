@@ -53,6 +53,36 @@ impl Default for Autovacuum {
 }
 
 impl Autovacuum {
+    /// These settings with a table's own over them. A table can only make the ages at which autovacuum comes against
+    /// wraparound less.
+    #[must_use]
+    pub(super) fn with_own(&self, options: &[(String, String)]) -> Self {
+        let mut all = self.clone();
+        for (name, value) in options {
+            let Some(name) = name.strip_prefix("autovacuum_") else { continue };
+            let (whole, real) = (value.parse::<i64>(), value.parse::<f64>());
+            match (name, whole, real) {
+                ("enabled", ..) => all.enabled = is_on(value),
+                ("vacuum_threshold", Ok(value), _) => all.vacuum_threshold = value,
+                ("vacuum_scale_factor", _, Ok(value)) => all.vacuum_scale = value,
+                ("vacuum_max_threshold", Ok(value), _) => all.vacuum_max_threshold = (value >= 0).then_some(value),
+                ("vacuum_insert_threshold", Ok(value), _) => all.insert_threshold = value,
+                ("vacuum_insert_scale_factor", _, Ok(value)) => all.insert_scale = value,
+                ("analyze_threshold", Ok(value), _) => all.analyze_threshold = value,
+                ("analyze_scale_factor", _, Ok(value)) => all.analyze_scale = value,
+                ("freeze_max_age", Ok(value), _) => all.freeze_max_age = all.freeze_max_age.min(value),
+                ("multixact_freeze_max_age", Ok(value), _) => {
+                    all.multixact_freeze_max_age = all.multixact_freeze_max_age.min(value);
+                }
+                ("vacuum_cost_limit", Ok(value), _) => all.own_cost.0 = Some(value),
+                ("vacuum_cost_delay", _, Ok(value)) => all.own_cost.1 = Some(value),
+                _ => continue,
+            }
+            all.own.push(format!("autovacuum_{name}"));
+        }
+        all
+    }
+
     /// Dead rows at which it vacuums a table of so many rows. A table whose rows were never counted has as good as none.
     #[must_use]
     pub fn dead_limit(&self, rows: f64) -> f64 {
@@ -70,5 +100,46 @@ impl Autovacuum {
     #[must_use]
     pub fn analyze_limit(&self, rows: f64) -> f64 {
         self.analyze_threshold as f64 + self.analyze_scale * rows.max(0.0)
+    }
+}
+
+/// As the server reads a switch: `on`, `true`, `yes`, `1` or a beginning of these.
+pub(super) fn is_on(value: &str) -> bool {
+    let value = value.to_ascii_lowercase();
+    value == "1" || value == "on" || (!value.is_empty() && ["true", "yes"].iter().any(|word| word.starts_with(&value)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tables_own_settings_win() {
+        let options = [
+            ("autovacuum_enabled", "off"),
+            ("autovacuum_vacuum_scale_factor", "0.01"),
+            ("autovacuum_vacuum_insert_threshold", "-1"),
+            ("autovacuum_freeze_max_age", "100000"),
+            ("autovacuum_multixact_freeze_max_age", "900000000"),
+            ("fillfactor", "70"),
+        ];
+        let options: Vec<_> = options.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let all = Autovacuum::default().with_own(&options);
+        assert!(!all.enabled);
+        assert_eq!(all.dead_limit(1000.0), 60.0);
+        assert_eq!(all.insert_limit(1000.0), None);
+        assert_eq!(
+            (all.freeze_max_age, all.multixact_freeze_max_age),
+            (100_000, 400_000_000),
+            "never more than the server's"
+        );
+        assert_eq!(all.own.len(), 5, "{:?}", all.own);
+    }
+
+    #[test]
+    fn a_most_of_dead_rows_holds_for_large_tables() {
+        let all = Autovacuum { vacuum_max_threshold: Some(1_000_000), ..Autovacuum::default() };
+        assert_eq!(all.dead_limit(1e9), 1e6);
+        assert_eq!(all.dead_limit(-1.0), 50.0);
     }
 }

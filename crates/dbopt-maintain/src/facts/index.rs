@@ -10,8 +10,6 @@ pub struct IndexFacts {
     pub index: IndexRef,
     /// Its access method.
     pub method: IndexMethod,
-    /// As the server prints it (`pg_get_indexdef`).
-    pub definition: String,
     /// Whether queries use it.
     pub is_valid: bool,
     /// Whether writes maintain it.
@@ -39,7 +37,9 @@ pub struct IndexFacts {
     pub keys: Vec<KeyFacts>,
     /// How many of them are keys; the rest are included.
     pub key_count: usize,
-    /// Its `WHERE`.
+    /// Whether it has a `WHERE`.
+    pub is_partial: bool,
+    /// That, where it could be read without waiting for a lock.
     pub predicate: Option<String>,
     /// Whether its expressions and predicate use nothing but what comes with the server, so that reading them runs no
     /// stranger's code.
@@ -73,7 +73,7 @@ pub enum IndexMethod {
 pub struct KeyFacts {
     /// The number of the table's column; none for an expression.
     pub column: Option<i16>,
-    /// The expression, as SQL; none for a column.
+    /// The expression, as SQL; none for a column, empty where it could not be read without waiting for a lock.
     pub expression: Option<String>,
     /// Bytes of a value in the index, which may be of another type than in the table: -1 where they have a length word,
     /// -2 where they end with a zero byte.

@@ -6,6 +6,7 @@
 mod autovacuum;
 mod holder;
 mod index;
+mod load;
 mod partition;
 mod server;
 mod table;
@@ -13,7 +14,8 @@ mod table;
 pub use autovacuum::Autovacuum;
 pub use holder::{Holder, HolderKind};
 pub use index::{IndexFacts, IndexMethod, KeyFacts};
-pub use partition::{Bound, Limit, PartitionFacts};
+pub use load::horizon;
+pub use partition::{Bound, Limit, Moment, PartitionFacts};
 pub use server::ServerFacts;
 pub use table::{ColumnFacts, Storage, TableFacts, TableKind};
 
