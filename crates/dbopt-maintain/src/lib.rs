@@ -5,6 +5,7 @@ mod bloat;
 mod error;
 mod facts;
 mod object;
+pub mod plan;
 pub mod policy;
 
 pub use bloat::{Estimates, IndexBloat, Method, TableBloat};
@@ -14,4 +15,5 @@ pub use facts::{
     PartitionFacts, ServerFacts, Storage, TableFacts, TableKind, horizon,
 };
 pub use object::{IndexRef, TableRef};
+pub use plan::Plan;
 pub use policy::MaintenancePolicy;

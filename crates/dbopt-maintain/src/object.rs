@@ -6,9 +6,12 @@
 use std::fmt;
 
 use dbopt_sql::quote_ident;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// A table, materialised view or partition.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct TableRef {
     /// Its row of `pg_class`.
     pub oid: u32,
@@ -19,7 +22,8 @@ pub struct TableRef {
 }
 
 /// An index.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct IndexRef {
     /// Its row of `pg_class`.
     pub oid: u32,

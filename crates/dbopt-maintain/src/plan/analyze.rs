@@ -1,0 +1,67 @@
+//! To know what is in a table.
+//!
+//! Autovacuum analyses a table when enough of it has changed, but never a partitioned one, for which joins and groups over
+//! all partitions are then planned blindly (<https://www.postgresql.org/docs/current/routine-vacuuming.html#VACUUM-FOR-STATISTICS>).
+
+use super::{Basis, Class, Plan, Work, percent};
+use crate::facts::{TableFacts, TableKind};
+
+/// A partitioned table is not analysed anew before so many microseconds: a week.
+const REST: i64 = 7 * 86_400 * 1_000_000;
+
+pub(super) fn plan(basis: &Basis<'_>, plan: &mut Plan) {
+    if !basis.policy.analyze.enabled {
+        return;
+    }
+    let mut due: Vec<(&TableFacts, String)> = Vec::new();
+    for table in basis.facts.tables.iter().filter(|table| basis.is_in_scope(table)) {
+        let why = match table.kind {
+            TableKind::Toast => None,
+            TableKind::Partitioned => why_partitioned(basis, table),
+            TableKind::Ordinary | TableKind::Materialized => why(basis, table),
+        };
+        due.extend(why.map(|why| (table, why)));
+    }
+    due.sort_by(|(one, _), (two, _)| {
+        two.n_mod_since_analyze.cmp(&one.n_mod_since_analyze).then_with(|| one.table.cmp(&two.table))
+    });
+    for (table, why) in due {
+        let is_gone = |work: &Work| matches!(work, Work::DropPartition { .. });
+        if plan.has(&table.table, is_gone) || !basis.may(plan, table, "ANALYZE of") {
+            continue;
+        }
+        let work = Work::Analyze { table: table.table.clone(), relfilenode: table.relfilenode };
+        plan.push(basis, Class::Analyze, work, why, None);
+    }
+}
+
+fn why(basis: &Basis<'_>, table: &TableFacts) -> Option<String> {
+    let rule = &basis.policy.analyze;
+    let live = table.n_live.max(0) as f64;
+    if table.analyzed().is_none() && table.rows.is_none() && table.bytes > 0 {
+        return Some("it was never analysed".to_owned());
+    }
+    let changed = table.n_mod_since_analyze;
+    let share = percent(changed as f64, live);
+    rule.changed.reached(changed, live).then(|| format!("{changed} rows were changed since it was analysed, {share}"))
+}
+
+fn why_partitioned(basis: &Basis<'_>, table: &TableFacts) -> Option<String> {
+    // Before 14 the server does not say when it was.
+    if basis.facts.server.version_num < 140_000 {
+        return None;
+    }
+    let of = basis.facts.partitions.iter().filter(|partition| partition.parent.oid == table.table.oid);
+    let parts: Vec<&TableFacts> = of.filter_map(|partition| basis.facts.table(partition.table.oid)).collect();
+    if !parts.iter().any(|part| part.bytes > 0 || part.kind == TableKind::Partitioned) {
+        return None;
+    }
+    let newest = parts.iter().filter_map(|part| part.analyzed()).max();
+    match table.analyzed() {
+        None => Some("it is partitioned and was never analysed as a whole, which autovacuum never does".to_owned()),
+        Some(last) if newest > Some(last) && basis.facts.server.now - last >= REST => {
+            Some("partitions were analysed since it was as a whole, a week ago or longer".to_owned())
+        }
+        Some(_) => None,
+    }
+}

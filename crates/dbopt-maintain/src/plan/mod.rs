@@ -1,0 +1,268 @@
+//! What is to be done, in which order, and why: a plan as data.
+//!
+//! [`plan`] is a function of facts, estimates, policy and history, so that the same database at the same moment gives the
+//! same plan, and a test needs no server. What it gives can be printed, compared, saved, and refused when the database has
+//! changed since: an object is named by its identity as well as by its name.
+
+mod analyze;
+mod history;
+mod reindex;
+mod retention;
+mod stale;
+mod vacuum;
+mod work;
+mod wraparound;
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::bloat::Estimates;
+use crate::facts::{Facts, TableFacts, TableKind};
+use crate::object::TableRef;
+use crate::policy::MaintenancePolicy;
+
+pub use history::{Done, History, Predicted, Prediction};
+pub use retention::{Expired, Reach};
+pub use work::{Archived, Work};
+
+/// The version of a plan's form.
+pub const VERSION: u32 = 1;
+
+/// What is to be done in one database.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "dbopt maintain plan")]
+pub struct Plan {
+    /// Version of this format.
+    pub schema_version: u32,
+    /// The database.
+    pub database: String,
+    /// The server's `server_version_num`.
+    pub server_version_num: u32,
+    /// The server's clock when it was planned, in microseconds since 1970-01-01 UTC; what is kept is reckoned from it.
+    pub planned_at: i64,
+    /// What is to be done, in order.
+    pub items: Vec<Item>,
+    /// What should be done and is not planned, or holds up what is.
+    pub notes: Vec<Note>,
+}
+
+/// One thing to do to one object.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Item {
+    /// What it is for.
+    pub class: Class,
+    /// What is done to what; the statements follow from it.
+    pub work: Work,
+    /// The statements, exactly as they are run. Of work in batches, each batch is like this one.
+    pub statements: Vec<String>,
+    /// The strongest lock that they take.
+    pub lock: String,
+    /// What could go wrong.
+    pub risk: String,
+    /// Why, as a sentence without full stop.
+    pub why: String,
+    /// Bytes that are given back to the system, or by VACUUM made free for new rows; absent where nobody can tell.
+    pub gain_bytes: Option<u64>,
+    /// How long it is expected to take.
+    pub predicted_seconds: Option<f64>,
+    /// What that is known from.
+    pub prediction: Option<Prediction>,
+}
+
+/// What a step is for; earlier ones come first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Class {
+    /// To keep transaction numbers from running out.
+    Wraparound,
+    /// To be rid of what is expired.
+    Retention,
+    /// To make room of dead rows.
+    Vacuum,
+    /// To know what is in a table.
+    Analyze,
+    /// To make an index smaller.
+    Reindex,
+}
+
+impl Class {
+    /// Its name, as in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Wraparound => "wraparound",
+            Self::Retention => "retention",
+            Self::Vacuum => "vacuum",
+            Self::Analyze => "analyze",
+            Self::Reindex => "reindex",
+        }
+    }
+}
+
+/// Something to know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Note {
+    /// Stable kebab-case name of the kind of note.
+    pub code: String,
+    /// What.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+impl Note {
+    fn new(code: &str, message: impl Into<String>, help: impl Into<Option<String>>) -> Self {
+        Self { code: code.to_owned(), message: message.into(), help: help.into() }
+    }
+}
+
+/// What a plan is made from.
+#[derive(Clone, Copy, Debug)]
+pub struct Basis<'a> {
+    /// What is there.
+    pub facts: &'a Facts,
+    /// How much smaller it could be.
+    pub estimates: &'a Estimates,
+    /// How far the rules of retention reach, by the position of the rule.
+    pub expired: &'a [Expired],
+    /// What is wanted.
+    pub policy: &'a MaintenancePolicy,
+    /// What took how long before.
+    pub history: &'a History,
+}
+
+/// Plans what is to be done: against wraparound, retention, VACUUM, ANALYZE, REINDEX, in this order, because the first must
+/// be done, and each spares work to those after it.
+#[must_use]
+pub fn plan(basis: &Basis<'_>) -> Plan {
+    let facts = basis.facts;
+    let mut plan = Plan {
+        schema_version: VERSION,
+        database: facts.server.database.clone(),
+        server_version_num: facts.server.version_num,
+        planned_at: facts.server.now,
+        items: Vec::new(),
+        notes: Vec::new(),
+    };
+    horizon(basis, &mut plan);
+    wraparound::plan(basis, &mut plan);
+    retention::plan(basis, &mut plan);
+    vacuum::plan(basis, &mut plan);
+    analyze::plan(basis, &mut plan);
+    reindex::plan(basis, &mut plan);
+    plan
+}
+
+impl Plan {
+    /// Plans a piece of work.
+    fn push(&mut self, basis: &Basis<'_>, class: Class, work: Work, why: String, gain_bytes: Option<u64>) {
+        let predicted = basis.history.predict(&work, &work::Size::of(&work, basis.facts));
+        let step = work.step(basis.facts.server.version_num);
+        self.items.push(Item {
+            class,
+            statements: step.statements,
+            lock: step.lock.to_string(),
+            risk: step.risk.to_owned(),
+            why,
+            gain_bytes,
+            predicted_seconds: predicted.map(|predicted| predicted.seconds),
+            prediction: predicted.map(|predicted| predicted.from),
+            work,
+        });
+    }
+
+    fn note(&mut self, code: &str, message: impl Into<String>, help: impl Into<Option<String>>) {
+        self.notes.push(Note::new(code, message, help));
+    }
+
+    /// Whether a piece of work for a table is planned already.
+    fn has(&self, table: &TableRef, test: impl Fn(&Work) -> bool) -> bool {
+        self.items.iter().any(|item| item.work.table() == table && test(&item.work))
+    }
+
+    /// Bytes that all of it gives back or makes free.
+    #[must_use]
+    pub fn gain_bytes(&self) -> u64 {
+        self.items.iter().filter_map(|item| item.gain_bytes).sum()
+    }
+
+    /// How long all of it is expected to take, as far as that is known.
+    #[must_use]
+    pub fn predicted_seconds(&self) -> f64 {
+        self.items.iter().filter_map(|item| item.predicted_seconds).sum()
+    }
+}
+
+impl Basis<'_> {
+    /// The table that rules speak of: of a TOAST table, the one whose values it holds.
+    fn owner<'a>(&'a self, table: &'a TableFacts) -> &'a TableFacts {
+        if table.kind != TableKind::Toast {
+            return table;
+        }
+        self.facts.tables.iter().find(|owner| owner.toast == Some(table.table.oid)).unwrap_or(table)
+    }
+
+    /// Whether a table is maintained for its own sake.
+    fn is_in_scope(&self, table: &TableFacts) -> bool {
+        let TableRef { schema, name, .. } = &table.table;
+        !table.is_system && !table.is_temp && self.policy.scope.contains(schema, name)
+    }
+
+    /// Says that the role may not do what should be done; whether it may.
+    fn may(&self, plan: &mut Plan, table: &TableFacts, what: &str) -> bool {
+        if table.may_maintain {
+            return true;
+        }
+        let (name, role) = (&table.table, dbopt_sql::quote_ident(&self.facts.server.role));
+        let help = if self.facts.server.version_num >= 170_000 {
+            format!("GRANT MAINTAIN ON TABLE {name} TO {role};")
+        } else {
+            format!("GRANT {} TO {role};", dbopt_sql::quote_ident(&table.owner))
+        };
+        plan.note("no-right", format!("{what} `{name}` is due, and this role may not do it"), help);
+        false
+    }
+}
+
+/// Says who keeps dead rows from being removed.
+fn horizon(basis: &Basis<'_>, plan: &mut Plan) {
+    let oldest = basis.policy.run.options.oldest_transaction.as_secs_f64();
+    for holder in &basis.facts.horizon {
+        let is_old = holder.seconds.is_some_and(|seconds| seconds > oldest);
+        if !is_old || holder.only_catalogues {
+            continue;
+        }
+        let since = Duration::try_from_secs_f64(holder.seconds.unwrap_or(0.0)).unwrap_or_default();
+        let age = holder.xid_age.map(|age| format!(", {age} transactions old")).unwrap_or_default();
+        let message =
+            format!("`{}` has kept rows that died since from being removed for {}{age}", holder.name, span(since));
+        plan.note("horizon-held", message, holder.remedy.clone());
+    }
+}
+
+/// A span of time for people, such as `3 h 20 min`.
+fn span(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let two = |large: u64, a: &str, small: u64, b: &str| {
+        if small == 0 { format!("{large} {a}") } else { format!("{large} {a} {small} {b}") }
+    };
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => two(seconds / 60, "min", seconds % 60, "s"),
+        3600..86_400 => two(seconds / 3600, "h", seconds % 3600 / 60, "min"),
+        _ => two(seconds / 86_400, "d", seconds % 86_400 / 3600, "h"),
+    }
+}
+
+/// A share in percent, for people.
+fn percent(part: f64, of: f64) -> String {
+    if of > 0.0 { format!("{:.0} %", part / of * 100.0) } else { "all".to_owned() }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,215 @@
+//! To be rid of what is expired.
+//!
+//! What is expired is reckoned from the server's clock, once. A partition goes when its real upper bound says that all
+//! its rows are older; a name says nothing. Bounds without a time zone are on a clock that the database does not know, so
+//! they count as those of the place where that hour comes last, twelve hours after UTC.
+
+use super::{Archived, Basis, Class, Plan, Work, span};
+use crate::facts::{Bound, Moment, PartitionFacts, TableFacts, TableKind};
+use crate::policy::{Archive, By, RetentionRule};
+
+/// How far a rule reaches in one database.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Expired {
+    /// By table, parts of the rule's table among them.
+    pub tables: Vec<Reach>,
+    /// Why rows cannot be found by the rule.
+    pub fault: Option<String>,
+}
+
+/// What a rule reaches in one table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reach {
+    /// The table.
+    pub oid: u32,
+    /// Rows that are expired, as the server's planner estimates; none where it was not asked.
+    pub rows: Option<f64>,
+}
+
+/// Twelve hours, in microseconds.
+const LAST_ZONE: i64 = 12 * 3600 * 1_000_000;
+
+pub(super) fn plan(basis: &Basis<'_>, plan: &mut Plan) {
+    for (at, rule) in basis.policy.retention.iter().enumerate() {
+        let (schema, name) = &rule.table;
+        let found = basis.facts.tables.iter().find(|table| table.table.schema == *schema && table.table.name == *name);
+        let Some(table) = found else {
+            let message = format!("there is no table `{schema}.{name}`, for which there is a retention rule");
+            plan.note("no-such-table", message, "correct the policy".to_owned());
+            continue;
+        };
+        if !basis.policy.scope.contains(schema, name) {
+            continue;
+        }
+        let keep = i64::try_from(rule.keep.as_micros()).unwrap_or(i64::MAX);
+        let cutoff = basis.facts.server.now.saturating_sub(keep);
+        let expired = basis.expired.get(at);
+        if let Some(fault) = expired.and_then(|expired| expired.fault.as_ref()) {
+            let message = format!("the retention rule for `{}` cannot be applied: {fault}", table.table);
+            plan.note("rule-fails", message, "correct the policy".to_owned());
+            continue;
+        }
+        match &rule.by {
+            By::Rows { column } => rows(basis, plan, (rule, cutoff, expired), table, column),
+            By::Partitions { .. } => partitions(basis, plan, (rule, cutoff, expired), table),
+        }
+    }
+}
+
+/// A rule, what it comes to now, and what it reaches.
+type Ruled<'a> = (&'a RetentionRule, i64, Option<&'a Expired>);
+
+/// Rows of a table that go one by one; of a partitioned one, those of its partitions.
+fn rows(basis: &Basis<'_>, plan: &mut Plan, ruled: Ruled<'_>, table: &TableFacts, column: &str) {
+    if table.kind == TableKind::Partitioned {
+        let parts = basis.facts.partitions.iter().filter(|partition| partition.parent.oid == table.table.oid);
+        for part in parts.filter_map(|partition| basis.facts.table(partition.table.oid)) {
+            rows(basis, plan, ruled, part, column);
+        }
+        return;
+    }
+    let (rule, cutoff, expired) = ruled;
+    let reach = expired.and_then(|expired| expired.tables.iter().find(|reach| reach.oid == table.table.oid));
+    let expected = reach.and_then(|reach| reach.rows);
+    // The planner never estimates none.
+    if table.bytes == 0 || expected.is_some_and(|rows| rows < 1.0) {
+        return;
+    }
+    let about = expected.map(|rows| format!(", about {rows:.0} rows")).unwrap_or_default();
+    let why = format!("`{column}` of rows is more than {} ago{about}", span(rule.keep));
+    let all = table.rows.unwrap_or(0.0).max(table.n_live as f64);
+    let gain = expected.filter(|_| all > 0.0).map(|rows| (table.bytes as f64 * (rows / all).min(1.0)) as u64);
+    let work = Work::DeleteRows {
+        table: table.table.clone(),
+        relfilenode: table.relfilenode,
+        column: column.to_owned(),
+        cutoff,
+        most_rows: rule.most_rows,
+        most_share: rule.most_share,
+        cascades: rule.cascades.iter().map(ToString::to_string).collect(),
+        triggers: rule.triggers.clone(),
+        archive: rule.archive.as_ref().map(archived),
+    };
+    plan.push(basis, Class::Retention, work, why, gain);
+}
+
+fn partitions(basis: &Basis<'_>, plan: &mut Plan, ruled: Ruled<'_>, table: &TableFacts) {
+    let (rule, cutoff, _) = ruled;
+    let By::Partitions { column, prove, rest } = &rule.by else { return };
+    if table.kind != TableKind::Partitioned {
+        let message = format!("`{}` is not partitioned, and its retention rule is by partitions", table.table);
+        plan.note("not-partitioned", message, "write `by = \"rows\"` with a `column`".to_owned());
+        return;
+    }
+    let all: Vec<&PartitionFacts> =
+        basis.facts.partitions.iter().filter(|partition| partition.parent.oid == table.table.oid).collect();
+    let mut expired: Vec<(i64, &PartitionFacts)> = Vec::new();
+    for partition in &all {
+        match latest(partition) {
+            Some(latest) if latest <= cutoff => expired.push((latest, partition)),
+            Some(_) => {}
+            None if has_no_end(partition) => {}
+            None => {
+                let message = format!("the bounds of `{}` cannot be read as times, so it is kept", partition.table);
+                plan.note("unreadable-bounds", message, None);
+            }
+        }
+    }
+    expired.sort_by(|one, two| one.0.cmp(&two.0).then_with(|| one.1.table.cmp(&two.1.table)));
+    // One always stays, for what comes next and because an empty table is more likely a slip than a wish.
+    if expired.len() == all.len()
+        && let Some((_, last)) = expired.pop()
+    {
+        plan.note("last-partition", format!("`{}` is expired too, and stays as the last partition", last.table), None);
+    }
+    if !expired.is_empty() && !basis.may(plan, table, "dropping partitions of") {
+        return;
+    }
+    for (latest, partition) in &expired {
+        drop_partition(basis, plan, (rule, cutoff), (*latest, partition), prove.then(|| column.clone()).flatten());
+    }
+    let Some(column) = column.as_ref().filter(|_| *rest) else { return };
+    for partition in all.iter().filter(|partition| !expired.iter().any(|(_, gone)| gone.table == partition.table)) {
+        if let Some(part) = basis.facts.table(partition.table.oid).filter(|_| may_hold_expired(partition, cutoff)) {
+            rows(basis, plan, ruled, part, column);
+        }
+    }
+}
+
+fn drop_partition(
+    basis: &Basis<'_>,
+    plan: &mut Plan,
+    (rule, cutoff): (&RetentionRule, i64),
+    (latest, partition): (i64, &PartitionFacts),
+    prove: Option<String>,
+) {
+    let facts = basis.facts.table(partition.table.oid);
+    let ago = std::time::Duration::from_micros(u64::try_from(basis.facts.server.now - latest).unwrap_or(0));
+    let pending = if partition.detach_pending { "; an earlier DETACH of it is to be finished" } else { "" };
+    let why = format!("its upper bound was {} ago, and {} are kept{pending}", span(ago), span(rule.keep));
+    let work = Work::DropPartition {
+        partition: partition.table.clone(),
+        relfilenode: facts.map_or(0, |facts| facts.relfilenode),
+        parent: partition.parent.clone(),
+        cutoff,
+        prove,
+        archive: rule.archive.as_ref().map(archived),
+    };
+    let gain = facts.filter(|_| !partition.is_partitioned).map(|facts| whole(basis, facts));
+    plan.push(basis, Class::Retention, work, why, gain);
+}
+
+/// The instant before which all rows of a partition are, in microseconds since 1970-01-01 UTC.
+fn latest(partition: &PartitionFacts) -> Option<i64> {
+    match partition.upper_moment()? {
+        Moment::Instant(at) => Some(at),
+        Moment::Civil(at) => at.checked_add(LAST_ZONE),
+    }
+}
+
+/// Whether all rows of a partition are from before the cutoff.
+pub(super) fn is_expired(partition: &PartitionFacts, cutoff: i64) -> bool {
+    latest(partition).is_some_and(|latest| latest <= cutoff)
+}
+
+/// Whether a partition takes rows of any time to come, so that it never expires as a whole.
+fn has_no_end(partition: &PartitionFacts) -> bool {
+    match &partition.bound {
+        Bound::Default => true,
+        Bound::Range { to, .. } => to.iter().any(|limit| matches!(limit, crate::facts::Limit::Max)),
+        _ => false,
+    }
+}
+
+/// Whether rows before the cutoff may be in a partition that stays.
+fn may_hold_expired(partition: &PartitionFacts, cutoff: i64) -> bool {
+    match lower_moment(partition) {
+        Some(Moment::Instant(at)) => at < cutoff,
+        Some(Moment::Civil(at)) => at.saturating_sub(14 * 3600 * 1_000_000) < cutoff,
+        // The default one, or one from the beginning of time.
+        None => true,
+    }
+}
+
+/// The time that none of its rows is before.
+fn lower_moment(partition: &PartitionFacts) -> Option<Moment> {
+    let Bound::Range { from, .. } = &partition.bound else { return None };
+    // The lower limit of one is the upper limit of the one below.
+    let below = Bound::Range { from: Vec::new(), to: from.clone() };
+    PartitionFacts { bound: below, key_types: partition.key_types.clone(), ..PartitionFacts::default() }.upper_moment()
+}
+
+/// Bytes of a table with its TOAST table and indexes.
+fn whole(basis: &Basis<'_>, table: &TableFacts) -> u64 {
+    let toast = table.toast.and_then(|toast| basis.facts.table(toast)).map_or(0, |toast| toast.bytes);
+    let is_its = |oid: u32| oid == table.table.oid || Some(oid) == table.toast;
+    let indexes = basis.facts.indexes.iter().filter(|index| is_its(index.index.table.oid));
+    table.bytes + toast + indexes.map(|index| index.bytes).sum::<u64>()
+}
+
+fn archived(archive: &Archive) -> Archived {
+    match archive {
+        Archive::Table(schema, name) => Archived::Table { schema: schema.clone(), name: name.clone() },
+        Archive::Folder(folder) => Archived::Folder(folder.clone()),
+    }
+}

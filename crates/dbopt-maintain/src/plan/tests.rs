@@ -1,0 +1,492 @@
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::bloat::{IndexBloat, Method};
+use crate::facts::{Autovacuum, Bound, Holder, HolderKind, IndexFacts, Limit, PartitionFacts};
+use crate::object::IndexRef;
+
+const DAY: i64 = 86_400 * 1_000_000;
+/// 2026-11-21T12:00:00Z
+const NOW: i64 = 1_795_262_400 * 1_000_000;
+const MB: u64 = 1 << 20;
+
+/// A database, and what is wanted of it.
+struct Given {
+    facts: Facts,
+    estimates: Estimates,
+    expired: Vec<Expired>,
+    policy: MaintenancePolicy,
+    history: History,
+}
+
+/// A database with nothing to do.
+fn given(body: &str) -> Given {
+    let text = format!("policy = 'maintenance'\nversion = 1\n{body}");
+    let mut facts = Facts::default();
+    facts.server.version_num = 150_008;
+    facts.server.now = NOW;
+    facts.server.database = "shop".to_owned();
+    facts.server.role = "runner".to_owned();
+    let policy = dbopt_policy::parse::<MaintenancePolicy>(text, "m.toml").expect("a policy").policy;
+    Given { facts, estimates: Estimates::default(), expired: Vec::new(), policy, history: History::default() }
+}
+
+impl Given {
+    /// Adds a table that was vacuumed and analysed a moment ago.
+    fn table(&mut self, oid: u32, name: &str) -> &mut TableFacts {
+        let at = self.facts.tables.partition_point(|table| table.table.oid < oid);
+        let table = TableFacts {
+            table: TableRef { oid, schema: "public".to_owned(), name: name.to_owned() },
+            relfilenode: oid,
+            owner: "owner".to_owned(),
+            bytes: 100 * MB,
+            rows: Some(1e6),
+            n_live: 1_000_000,
+            xid_age: Some(1000),
+            mxid_age: Some(1),
+            last_analyze: Some(NOW - DAY),
+            autovacuum: Autovacuum::default(),
+            may_maintain: true,
+            ..TableFacts::default()
+        };
+        self.facts.tables.insert(at, table);
+        &mut self.facts.tables[at]
+    }
+
+    fn index(&mut self, oid: u32, name: &str, table: u32, now: u64, after: Option<u64>) -> &mut IndexFacts {
+        let method = if after.is_some() { Method::Catalogue } else { Method::Unknown("GIN".to_owned()) };
+        self.estimates.indexes.insert(oid, IndexBloat { bytes_now: now, bytes_after: after, method });
+        let table = self.facts.table(table).expect("the table is there").table.clone();
+        self.facts.indexes.push(IndexFacts {
+            index: IndexRef { oid, relfilenode: oid, name: name.to_owned(), table },
+            is_valid: true,
+            is_ready: true,
+            bytes: now,
+            rows: Some(1e6),
+            ..IndexFacts::default()
+        });
+        self.facts.indexes.sort_by_key(|index| index.index.oid);
+        let at = self.facts.indexes.iter().position(|index| index.index.oid == oid).expect("it was added");
+        &mut self.facts.indexes[at]
+    }
+
+    /// Adds a partition of `timestamptz` between two days of 2026, or without an end.
+    fn partition(&mut self, oid: u32, parent: u32, name: &str, from: Option<&str>, to: Option<&str>) {
+        self.table(oid, name).parent = Some(parent);
+        let limit =
+            |at: Option<&str>, none: Limit| at.map_or(none, |at| Limit::Value(format!("2026-{at} 00:00:00+00")));
+        let of = |oid| self.facts.table(oid).expect("it is there").table.clone();
+        let bound = match (from, to) {
+            (None, None) => Bound::Default,
+            _ => Bound::Range { from: vec![limit(from, Limit::Min)], to: vec![limit(to, Limit::Max)] },
+        };
+        self.facts.partitions.push(PartitionFacts {
+            table: of(oid),
+            parent: of(parent),
+            key: vec![Some("at".to_owned())],
+            key_types: vec![Some("timestamp with time zone".to_owned())],
+            bound,
+            ..PartitionFacts::default()
+        });
+    }
+
+    fn plan(&self) -> Plan {
+        let Self { facts, estimates, expired, policy, history } = self;
+        plan(&Basis { facts, estimates, expired, policy, history })
+    }
+
+    /// A line for each item and note.
+    fn shown(&self) -> String {
+        let plan = self.plan();
+        let item = |item: &Item| {
+            let gain = item.gain_bytes.map(|gain| format!(" [{} MB]", gain / MB)).unwrap_or_default();
+            format!("{}: {} -- {}{gain}", item.class.name(), item.statements.join(" "), item.why)
+        };
+        let note = |note: &Note| format!("({}) {}", note.code, note.message);
+        let lines: Vec<String> = plan.items.iter().map(item).chain(plan.notes.iter().map(note)).collect();
+        lines.join("\n")
+    }
+}
+
+#[test]
+fn a_tidy_database_needs_nothing() {
+    let mut given = given("");
+    given.table(1, "orders");
+    given.index(2, "orders_pkey", 1, 30 * MB, Some(29 * MB));
+    assert_eq!(given.shown(), "");
+}
+
+/// A database in which there is something of everything to do.
+fn untidy() -> Given {
+    let mut given = given("[[retention]]\ntable = 'public.events'\nkeep = '30d'\nby = 'rows'\ncolumn = 'at'\n");
+    let orders = given.table(1, "orders");
+    (orders.n_dead, orders.n_mod_since_analyze) = (250_000, 300_000);
+    given.table(2, "old").xid_age = Some(180_000_000);
+    given.table(3, "events").n_dead = 500_000;
+    given.index(11, "orders_at_idx", 1, 200 * MB, Some(80 * MB));
+    given.expired.push(Expired { tables: vec![Reach { oid: 3, rows: Some(250_000.0) }], fault: None });
+    given
+}
+
+#[test]
+fn what_must_be_done_comes_first() {
+    insta::assert_snapshot!(untidy().shown(), @"
+    wraparound: VACUUM (FREEZE, TRUNCATE off) public.old; -- 180000000 transactions old, 90 % of the 200000000 at which autovacuum insists
+    retention: DELETE FROM public.events WHERE at < '2026-10-22T12:00:00Z'; -- `at` of rows is more than 30 d ago, about 250000 rows [25 MB]
+    vacuum: VACUUM (TRUNCATE off, SKIP_LOCKED) public.orders; -- 250000 of 1250000 rows are dead, 20 % [20 MB]
+    analyze: ANALYZE public.orders; -- 300000 rows were changed since it was analysed, 30 %
+    reindex: REINDEX INDEX CONCURRENTLY public.orders_at_idx; -- 60 % of its 209715200 bytes are empty [120 MB]
+    ");
+}
+
+#[test]
+fn a_plan_is_written_and_read_again() {
+    let mut given = untidy();
+    given.facts.tables.truncate(1);
+    given.policy.retention.clear();
+    given.policy.analyze.enabled = false;
+    let plan = given.plan();
+    let text = serde_json::to_string_pretty(&plan).expect("JSON");
+    assert_eq!(serde_json::from_str::<Plan>(&text).expect("a plan"), plan);
+    insta::assert_snapshot!(text, @r#"
+    {
+      "schema_version": 1,
+      "database": "shop",
+      "server_version_num": 150008,
+      "planned_at": 1795262400000000,
+      "items": [
+        {
+          "class": "vacuum",
+          "work": {
+            "do": "vacuum",
+            "table": {
+              "oid": 1,
+              "schema": "public",
+              "name": "orders"
+            },
+            "relfilenode": 1,
+            "freeze": false,
+            "emergency": false,
+            "truncate": false,
+            "workers": null
+          },
+          "statements": [
+            "VACUUM (TRUNCATE off, SKIP_LOCKED) public.orders;"
+          ],
+          "lock": "SHARE UPDATE EXCLUSIVE",
+          "risk": "reads disks; nobody waits for it",
+          "why": "250000 of 1250000 rows are dead, 20 %",
+          "gain_bytes": 20971520,
+          "predicted_seconds": 1.592864,
+          "prediction": "guess"
+        },
+        {
+          "class": "reindex",
+          "work": {
+            "do": "reindex",
+            "index": {
+              "oid": 11,
+              "relfilenode": 11,
+              "name": "orders_at_idx",
+              "table": {
+                "oid": 1,
+                "schema": "public",
+                "name": "orders"
+              }
+            },
+            "bytes_after": 83886080
+          },
+          "statements": [
+            "REINDEX INDEX CONCURRENTLY public.orders_at_idx;"
+          ],
+          "lock": "SHARE UPDATE EXCLUSIVE",
+          "risk": "needs room for a second index; writes pay for both until it is done",
+          "why": "60 % of its 209715200 bytes are empty",
+          "gain_bytes": 125829120,
+          "predicted_seconds": 1.7352426666666667,
+          "prediction": "guess"
+        }
+      ],
+      "notes": []
+    }
+    "#);
+}
+
+#[test]
+fn the_same_facts_give_the_same_plan() {
+    assert_eq!(untidy().plan(), untidy().plan());
+}
+
+#[test]
+fn wraparound_goes_before_exclusions_and_by_the_nearest() {
+    let mut given = given("exclude = ['*.*']\n[vacuum]\nenabled = false\n");
+    given.table(1, "a").xid_age = Some(150_000_000);
+    let b = given.table(2, "b");
+    (b.mxid_age, b.toast) = (Some(100), Some(5));
+    given.table(3, "c").mxid_age = Some(390_000_000);
+    let d = given.table(4, "d");
+    (d.xid_age, d.is_temp) = (Some(190_000_000), true);
+    let toast = given.table(5, "pg_toast_2");
+    (toast.kind, toast.xid_age) = (TableKind::Toast, Some(1_300_000_000));
+    given.table(6, "e").n_dead = 900_000;
+    let own = given.table(7, "f");
+    (own.xid_age, own.autovacuum.freeze_max_age) = (Some(40_000_000), 50_000_000);
+    let not_ours = given.table(8, "g");
+    (not_ours.xid_age, not_ours.may_maintain) = (Some(199_000_000), false);
+    insta::assert_snapshot!(given.shown(), @"
+    wraparound: VACUUM (FREEZE, INDEX_CLEANUP off, TRUNCATE off) public.b; -- its TOAST table is 1300000000 transactions old, 650 % of the 200000000 at which autovacuum insists
+    wraparound: VACUUM (FREEZE, TRUNCATE off) public.c; -- 390000000 multixacts old, 98 % of the 400000000 at which autovacuum insists
+    wraparound: VACUUM (FREEZE, TRUNCATE off) public.f; -- 40000000 transactions old, 80 % of the 50000000 at which autovacuum insists
+    wraparound: VACUUM (FREEZE, TRUNCATE off) public.a; -- 150000000 transactions old, 75 % of the 200000000 at which autovacuum insists
+    (temporary-table-ages) temporary table `public.d` is 190000000 transactions old, 95 % of the 200000000 at which autovacuum insists, and only its own session can freeze it
+    (no-right) VACUUM (FREEZE) of `public.g` is due, and this role may not do it
+    ");
+}
+
+#[test]
+fn what_is_left_out_is_left_alone() {
+    let mut given = given("tables = ['public.*']\nexclude = ['public.b']\n");
+    for (oid, name) in [(1, "a"), (2, "b"), (3, "c"), (4, "d"), (5, "e")] {
+        let table = given.table(oid, name);
+        (table.n_dead, table.n_mod_since_analyze) = (500_000, 500_000);
+        match name {
+            "c" => table.table.schema = "audit".to_owned(),
+            "d" => table.is_temp = true,
+            "e" => table.is_system = true,
+            _ => {}
+        }
+    }
+    let names: Vec<String> = given.plan().items.iter().map(|item| item.work.object()).collect();
+    assert_eq!(names, ["public.a", "public.a"]);
+    assert_eq!(given.plan().notes, []);
+}
+
+#[test]
+fn toast_and_inserts_count_too() {
+    let mut given = given("[analyze]\nenabled = false\n");
+    given.table(1, "a").toast = Some(3);
+    given.table(2, "b").n_ins_since_vacuum = 300_000;
+    let toast = given.table(3, "pg_toast_1");
+    (toast.kind, toast.n_dead) = (TableKind::Toast, 400_000);
+    insta::assert_snapshot!(given.shown(), @"
+    vacuum: VACUUM (TRUNCATE off, SKIP_LOCKED) public.a; -- 400000 of 1400000 rows of its TOAST table are dead, 29 % [28 MB]
+    vacuum: VACUUM (TRUNCATE off, SKIP_LOCKED) public.b; -- 300000 rows were inserted since it was last vacuumed, which index-only scans have to look up [0 MB]
+    ");
+}
+
+#[test]
+fn partitioned_tables_are_analysed_as_a_whole() {
+    let mut given = given("");
+    let parent = given.table(1, "m");
+    (parent.kind, parent.last_analyze, parent.bytes, parent.rows) = (TableKind::Partitioned, None, 0, None);
+    given.partition(2, 1, "m1", Some("01-01"), Some("02-01"));
+    insta::assert_snapshot!(given.shown(), @"analyze: ANALYZE public.m; -- it is partitioned and was never analysed as a whole, which autovacuum never does");
+    given.facts.tables[0].last_analyze = Some(NOW - 8 * DAY);
+    insta::assert_snapshot!(given.shown(), @"analyze: ANALYZE public.m; -- partitions were analysed since it was as a whole, a week ago or longer");
+    given.facts.tables[0].last_analyze = Some(NOW - 6 * DAY);
+    assert_eq!(given.shown(), "");
+    (given.facts.tables[0].last_analyze, given.facts.tables[1].last_analyze) =
+        (Some(NOW - 9 * DAY), Some(NOW - 10 * DAY));
+    assert_eq!(given.shown(), "");
+}
+
+#[test]
+fn indexes_are_rebuilt_when_it_is_worth_it() {
+    let mut given = given("");
+    given.table(1, "a");
+    given.index(11, "small", 1, 90 * MB, Some(40 * MB));
+    given.index(12, "slim", 1, 500 * MB, Some(400 * MB));
+    given.index(13, "gin", 1, 900 * MB, None);
+    given.index(14, "fat", 1, 300 * MB, Some(100 * MB));
+    given.index(15, "fatter", 1, 900 * MB, Some(100 * MB));
+    given.index(16, "exclusion", 1, 300 * MB, Some(50 * MB)).is_exclusion = true;
+    given.index(17, "broken", 1, 300 * MB, Some(50 * MB)).is_valid = false;
+    given.index(18, "rested", 1, 300 * MB, Some(180 * MB));
+    given.index(19, "tired", 1, 300 * MB, Some(50 * MB));
+    let done = |object: &str, days: i64| Done {
+        kind: "reindex".to_owned(),
+        schema: "public".to_owned(),
+        object: object.to_owned(),
+        table_bytes: 100 << 20,
+        seconds: 4.0,
+        at: NOW - days * DAY,
+    };
+    given.history.done = vec![done("tired", 2), done("rested", 8)];
+    insta::assert_snapshot!(given.shown(), @"
+    reindex: REINDEX INDEX CONCURRENTLY public.fatter; -- 89 % of its 943718400 bytes are empty [800 MB]
+    reindex: REINDEX INDEX CONCURRENTLY public.fat; -- 67 % of its 314572800 bytes are empty [200 MB]
+    reindex: REINDEX INDEX CONCURRENTLY public.rested; -- 40 % of its 314572800 bytes are empty [120 MB]
+    (exclusion-constraint) `public.exclusion` has 262144000 empty bytes, and stands for an exclusion constraint, which cannot be rebuilt concurrently
+    (invalid-index) `public.broken` is not valid: no query uses it, and every write pays for it
+    (bloats-again) `public.tired` is bloated again, 2 d after it was rebuilt
+    ");
+    let seconds =
+        given.plan().items.iter().map(|item| (item.work.object(), item.prediction)).collect::<BTreeMap<_, _>>();
+    assert_eq!(seconds["public.rested"], Some(Prediction::History));
+    assert_eq!(seconds["public.fat"], Some(Prediction::Rate));
+    // REINDEX CONCURRENTLY of 14.0 to 14.3 may corrupt.
+    given.facts.server.version_num = 140_003;
+    assert!(given.plan().items.is_empty());
+    assert!(given.shown().contains("(unsafe-server) 3 indexes are worth rebuilding"), "{}", given.shown());
+}
+
+/// Partitions of January to April, the default one, and one without end.
+fn months(rule: &str) -> Given {
+    let mut given = given(&format!("[[retention]]\ntable = 'public.m'\nkeep = '240d'\nby = 'partitions'\n{rule}"));
+    let parent = given.table(1, "m");
+    (parent.kind, parent.bytes) = (TableKind::Partitioned, 0);
+    given.partition(2, 1, "m01", Some("01-01"), Some("02-01"));
+    given.partition(3, 1, "m02", Some("02-01"), Some("03-01"));
+    given.partition(4, 1, "m03", Some("03-01"), Some("04-01"));
+    given.partition(5, 1, "m04", Some("04-01"), Some("05-01"));
+    given
+}
+
+#[test]
+fn partitions_go_by_their_upper_bounds() {
+    // 240 days before now is 2026-03-26: March is not over then.
+    let mut given = months("");
+    given.partition(6, 1, "rest", None, None);
+    given.partition(7, 1, "later", Some("05-01"), None);
+    insta::assert_snapshot!(given.shown(), @"
+    retention: ALTER TABLE public.m DETACH PARTITION public.m01 CONCURRENTLY; DROP TABLE public.m01; -- its upper bound was 293 d 12 h ago, and 240 d are kept [100 MB]
+    retention: ALTER TABLE public.m DETACH PARTITION public.m02 CONCURRENTLY; DROP TABLE public.m02; -- its upper bound was 265 d 12 h ago, and 240 d are kept [100 MB]
+    ");
+}
+
+#[test]
+fn expired_rows_of_partitions_that_stay_go_when_asked() {
+    let mut given = months("column = 'at'\nrest = true\nprove = true\narchive.table = 'old.m'\n");
+    given.partition(6, 1, "rest", None, None);
+    insta::assert_snapshot!(given.shown(), @"
+    retention: ALTER TABLE public.m DETACH PARTITION public.m01 CONCURRENTLY; DROP TABLE public.m01; -- its upper bound was 293 d 12 h ago, and 240 d are kept [100 MB]
+    retention: ALTER TABLE public.m DETACH PARTITION public.m02 CONCURRENTLY; DROP TABLE public.m02; -- its upper bound was 265 d 12 h ago, and 240 d are kept [100 MB]
+    retention: DELETE FROM public.m03 WHERE at < '2026-03-26T12:00:00Z'; -- `at` of rows is more than 240 d ago
+    retention: DELETE FROM public.rest WHERE at < '2026-03-26T12:00:00Z'; -- `at` of rows is more than 240 d ago
+    ");
+    let plan = given.plan();
+    let Work::DropPartition { prove, archive, .. } = &plan.items[0].work else { panic!("{plan:?}") };
+    assert_eq!(prove.as_deref(), Some("at"));
+    assert_eq!(*archive, Some(Archived::Table { schema: "old".to_owned(), name: "m".to_owned() }));
+}
+
+#[test]
+fn the_last_partition_stays() {
+    let mut given = months("");
+    given.facts.partitions.truncate(2);
+    insta::assert_snapshot!(given.shown(), @"
+    retention: ALTER TABLE public.m DETACH PARTITION public.m01 CONCURRENTLY; DROP TABLE public.m01; -- its upper bound was 293 d 12 h ago, and 240 d are kept [100 MB]
+    (last-partition) `public.m02` is expired too, and stays as the last partition
+    ");
+}
+
+#[test]
+fn local_times_expire_when_they_have_everywhere() {
+    let mut given = months("");
+    given.partition(6, 1, "rest", None, None);
+    given.policy.retention[0].keep = Duration::from_secs(24 * 3600);
+    let to = |given: &mut Given, hour: &str| {
+        given.facts.partitions[0].key_types = vec![Some("timestamp without time zone".to_owned())];
+        let value = Limit::Value(format!("2026-11-{hour}"));
+        given.facts.partitions[0].bound = Bound::Range { from: vec![Limit::Min], to: vec![value] };
+        given.plan().items.iter().any(|item| item.work.object() == "public.m01")
+    };
+    // A day ago it was noon of the 20th in UTC, and midnight before that twelve hours west of it.
+    assert!(to(&mut given, "20 00:00:00"));
+    assert!(!to(&mut given, "20 00:00:01"));
+}
+
+#[test]
+fn what_cannot_be_applied_is_told() {
+    let mut given = given(
+        "[[retention]]\ntable = 'public.gone'\nkeep = '9d'\nby = 'rows'\ncolumn = 'at'\n\
+         [[retention]]\ntable = 'public.a'\nkeep = '9d'\nby = 'partitions'\n\
+         [[retention]]\ntable = 'public.b'\nkeep = '9d'\nby = 'rows'\ncolumn = 'no'\n",
+    );
+    given.table(1, "a");
+    given.table(2, "b");
+    given.expired = vec![Expired::default(), Expired::default()];
+    given.expired.push(Expired { tables: Vec::new(), fault: Some("column \"no\" does not exist".to_owned()) });
+    insta::assert_snapshot!(given.shown(), @r#"
+    (no-such-table) there is no table `public.gone`, for which there is a retention rule
+    (not-partitioned) `public.a` is not partitioned, and its retention rule is by partitions
+    (rule-fails) the retention rule for `public.b` cannot be applied: column "no" does not exist
+    "#);
+}
+
+#[test]
+fn who_holds_the_horizon_is_named() {
+    let mut given = given("");
+    let holder = |kind, name: &str, seconds| Holder {
+        kind,
+        name: name.to_owned(),
+        seconds: Some(seconds),
+        xid_age: Some(5_000_000),
+        remedy: "end it".to_owned(),
+        ..Holder::default()
+    };
+    given.facts.horizon = vec![holder(HolderKind::Prepared, "lost", 7260.0), holder(HolderKind::Session, "quick", 5.0)];
+    insta::assert_snapshot!(given.shown(), @"(horizon-held) `lost` has kept rows that died since from being removed for 2 h 1 min, 5000000 transactions old");
+    assert_eq!(given.plan().notes[0].help.as_deref(), Some("end it"));
+}
+
+#[test]
+fn a_plan_that_does_not_fit_any_more_is_refused_item_by_item() {
+    let mut given = untidy();
+    let plan = given.plan();
+    let stale = |given: &Given, plan: &Plan| -> Vec<String> {
+        plan.items.iter().filter_map(|item| item.stale(&given.facts)).collect()
+    };
+    assert_eq!(plan.confirm(&given.facts), Ok(()));
+    assert_eq!(stale(&given, &plan), [""; 0]);
+    given.facts.tables[0].relfilenode = 77;
+    given.facts.tables[1].table.name = "new".to_owned();
+    given.facts.tables.pop();
+    given.facts.indexes[0].index.relfilenode = 99;
+    insta::assert_snapshot!(stale(&given, &plan).join("\n"), @"
+    `public.old` has another name now: `public.new`
+    `public.events` is not there any more
+    `public.orders` has been rewritten since it was planned
+    `public.orders` has been rewritten since it was planned
+    `public.orders_at_idx` has been rewritten since it was planned
+    ");
+
+    let mut edited = plan.clone();
+    edited.items[0].statements[0] = "DROP TABLE public.orders;".to_owned();
+    assert!(edited.confirm(&given.facts).is_err_and(|why| why.contains("not those of its work")));
+    let other = Plan { database: "other".to_owned(), ..plan };
+    assert!(other.confirm(&given.facts).is_err());
+}
+
+#[test]
+fn a_partition_whose_bounds_have_changed_is_not_dropped() {
+    let mut given = months("");
+    let plan = given.plan();
+    assert_eq!(plan.items[0].stale(&given.facts), None);
+    let to = vec![Limit::Value("2026-11-01 00:00:00+00".to_owned())];
+    given.facts.partitions[0].bound = Bound::Range { from: vec![Limit::Min], to };
+    let why = plan.items[0].stale(&given.facts);
+    assert_eq!(why.as_deref(), Some("`public.m01` has other bounds now, and is not expired by them"));
+    given.facts.partitions.remove(0);
+    assert!(plan.items[0].stale(&given.facts).is_some_and(|why| why.contains("no partition of")));
+}
+
+#[test]
+fn predictions_scale_with_the_table() {
+    let mut given = given("");
+    given.table(1, "a").n_dead = 500_000;
+    let done = |object: &str, mb: i64, seconds: f64| Done {
+        kind: "vacuum".to_owned(),
+        schema: "public".to_owned(),
+        object: object.to_owned(),
+        table_bytes: mb << 20,
+        seconds,
+        at: NOW - DAY,
+    };
+    let predicted = |given: &Given| (given.plan().items[0].predicted_seconds, given.plan().items[0].prediction);
+    assert_eq!(predicted(&given).1, Some(Prediction::Guess));
+    given.history.done = vec![done("b", 50, 1.0), done("b", 50, 9.0), done("b", 50, 2.0)];
+    assert_eq!(predicted(&given), (Some(4.0), Some(Prediction::Rate)));
+    given.history.done.push(done("a", 200, 6.0));
+    assert_eq!(predicted(&given), (Some(3.0), Some(Prediction::History)));
+}
