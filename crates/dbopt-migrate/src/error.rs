@@ -47,6 +47,14 @@ pub enum Error {
         /// How that shows.
         reason: String,
     },
+    /// Somebody whom the session cannot trust with its rights could have code of theirs run by it.
+    #[error("dbopt's schema in this database cannot be trusted: {reason}")]
+    Untrusted {
+        /// Whom or what.
+        reason: String,
+        /// What to do.
+        advice: String,
+    },
     /// The role may not do this.
     #[error("role `{role}` may not {action}")]
     Forbidden {
@@ -89,6 +97,7 @@ impl Error {
             Self::Foreign { .. } => {
                 Some("rename that schema, or use another database; dbopt's schema has a fixed name".to_owned())
             }
+            Self::Untrusted { advice, .. } => Some(advice.clone()),
             Self::Forbidden { grant, .. } => Some(format!("have this run by an owner or superuser: {grant}")),
         }
     }

@@ -19,6 +19,7 @@ mod error;
 mod migration;
 mod state;
 mod status;
+mod trust;
 mod up;
 
 pub use error::Error;

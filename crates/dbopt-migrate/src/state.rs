@@ -2,7 +2,7 @@
 
 use tokio_postgres::GenericClient;
 
-use crate::error::Error;
+use crate::{error::Error, trust};
 
 /// What was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,19 +12,22 @@ pub(crate) enum Found {
     /// An empty schema.
     Empty(Schema),
     /// dbopt's own, with what was applied, by number.
-    Own(Vec<Record>),
+    Own(Schema, Vec<Record>),
 }
 
-/// A schema that may be used.
+/// A schema, and what this session may do there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Schema {
     /// Its owner.
     pub(crate) owner: String,
-    /// Whether the owner is this role, a role of which it is a member, or a superuser. Anybody else could replace
-    /// what is created there.
+    /// Whether the owner can be trusted with the rights of this session. Anybody else could replace what is created there.
     pub(crate) is_trusted: bool,
+    /// Whether the owner cannot, and this session has the rights of a superuser.
+    pub(crate) is_dangerous: bool,
     /// Whether this role may create in it.
     pub(crate) is_writable: bool,
+    /// The names of its tables.
+    pub(crate) tables: Vec<String>,
 }
 
 /// A row of `dbopt.migration`.
@@ -40,8 +43,9 @@ pub(crate) struct Record {
 /// Default privileges count as nothing in the schema: a careful administrator sets them before the first object is there.
 const FIND: &str = "
     SELECT pg_catalog.pg_get_userbyid(n.nspowner)::text AS owner,
-           pg_catalog.pg_has_role(n.nspowner, 'USAGE')
-               OR EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid = n.nspowner AND r.rolsuper) AS is_trusted,
+           {trusted} AS is_trusted,
+           NOT {trusted} AND {powerful} AS is_dangerous,
+           ARRAY(SELECT t.relname::text FROM pg_catalog.pg_class t WHERE t.relnamespace = n.oid) AS tables,
            pg_catalog.has_schema_privilege(n.oid, 'USAGE') AS is_readable,
            pg_catalog.has_schema_privilege(n.oid, 'CREATE') AS is_writable,
            c.relkind::text AS kind,
@@ -54,26 +58,31 @@ const FIND: &str = "
                 AND d.classid <> 'pg_catalog.pg_default_acl'::pg_catalog.regclass) AS objects,
            current_user::text AS role
     FROM pg_catalog.pg_namespace n
+    JOIN pg_catalog.pg_roles r ON r.oid = n.nspowner
     LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = 'migration'
     WHERE n.nspname = 'dbopt'";
 
 const RECORDS: &str = "
     SELECT number, name, checksum,
            pg_catalog.to_char(applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') AS applied_at
-    FROM dbopt.migration ORDER BY number";
+    FROM ONLY dbopt.migration ORDER BY number";
 
 /// Looks.
 pub(crate) async fn find(client: &impl GenericClient) -> Result<Result<Found, Error>, tokio_postgres::Error> {
-    let Some(row) = client.query_opt(FIND, &[]).await? else { return Ok(Ok(Found::Nothing)) };
+    let sql = FIND.replace("{trusted}", &trust::trusted()).replace("{powerful}", trust::POWERFUL);
+    let Some(row) = client.query_opt(&sql, &[]).await? else { return Ok(Ok(Found::Nothing)) };
+    let schema = Schema {
+        owner: row.try_get("owner")?,
+        is_trusted: row.try_get("is_trusted")?,
+        is_dangerous: row.try_get("is_dangerous")?,
+        is_writable: row.try_get("is_writable")?,
+        tables: row.try_get("tables")?,
+    };
     let kind: Option<String> = row.try_get("kind")?;
     let objects: i64 = row.try_get("objects")?;
     if kind.is_none() {
         return Ok(if objects == 0 {
-            Ok(Found::Empty(Schema {
-                owner: row.try_get("owner")?,
-                is_trusted: row.try_get("is_trusted")?,
-                is_writable: row.try_get("is_writable")?,
-            }))
+            Ok(Found::Empty(schema))
         } else {
             let (noun, verb) = if objects == 1 { ("object", "is") } else { ("objects", "are") };
             Err(Error::Foreign { reason: format!("{objects} {noun} {verb} in it, but no table `migration`") })
@@ -93,6 +102,9 @@ pub(crate) async fn find(client: &impl GenericClient) -> Result<Result<Found, Er
             grant: format!("GRANT USAGE ON SCHEMA dbopt TO {name}; GRANT SELECT ON dbopt.migration TO {name};"),
         }));
     }
+    if let Some(error) = trust::fault(client, &schema).await? {
+        return Ok(Err(error));
+    }
     let mut records = Vec::new();
     for row in client.query(RECORDS, &[]).await? {
         records.push(Record {
@@ -103,7 +115,7 @@ pub(crate) async fn find(client: &impl GenericClient) -> Result<Result<Found, Er
             applied_at: row.try_get("applied_at")?,
         });
     }
-    Ok(Ok(Found::Own(records)))
+    Ok(Ok(Found::Own(schema, records)))
 }
 
 /// An identifier as SQL takes it literally.

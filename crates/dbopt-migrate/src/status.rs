@@ -104,7 +104,7 @@ pub async fn status(session: &Session) -> Result<Status, Error> {
     let found = state::find(session.client()).await.map_err(|error| session.error(error))??;
     let records = match found {
         Found::Nothing | Found::Empty(_) => Vec::new(),
-        Found::Own(records) => records,
+        Found::Own(_, records) => records,
     };
     Ok(Status::compare(MIGRATIONS, &records))
 }

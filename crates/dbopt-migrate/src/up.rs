@@ -68,7 +68,7 @@ async fn apply(
         Err(error) => return Ok(Err(Refusal::Known(error))),
     };
     let records = match &found {
-        Found::Own(records) => records.as_slice(),
+        Found::Own(_, records) => records.as_slice(),
         Found::Nothing | Found::Empty(_) => &[],
     };
     if let Some(obstacle) = Status::compare(migrations, records).obstacle() {
@@ -84,12 +84,11 @@ async fn apply(
             }
             transaction.batch_execute("CREATE SCHEMA dbopt").await?;
         }
-        Found::Empty(schema) => {
+        Found::Empty(schema) | Found::Own(schema, _) => {
             if let Some(error) = cannot_use(&transaction, schema).await? {
                 return Ok(Err(Refusal::Known(error)));
             }
         }
-        Found::Own(_) => {}
     }
     if let Err(error) = transaction.batch_execute(migration.sql).await {
         return Ok(Err(Refusal::Statement(error)));
@@ -118,11 +117,16 @@ async fn cannot_create_schema(transaction: &Transaction<'_>) -> Result<Option<Er
     Ok(Some(Error::Forbidden { role, action: "create a schema in this database", grant }))
 }
 
-/// Why this role cannot or should not create in an empty schema, if so.
+/// Why this role cannot or should not create in the schema, if so.
 async fn cannot_use(transaction: &Transaction<'_>, schema: &Schema) -> Result<Option<Error>, tokio_postgres::Error> {
     if !schema.is_trusted {
-        let reason = format!("it belongs to `{}`, who could replace what is created in it", schema.owner);
-        return Ok(Some(Error::Foreign { reason }));
+        let owner = &schema.owner;
+        return Ok(Some(Error::Untrusted {
+            reason: format!("it belongs to `{owner}`, who could replace what this role creates in it"),
+            advice: format!(
+                "connect as `{owner}` to migrate; when nobody answers for `{owner}`, rename the schema and migrate anew"
+            ),
+        }));
     }
     if schema.is_writable {
         return Ok(None);

@@ -244,3 +244,90 @@ async fn names_of_the_search_path_are_not_used() {
     let mut session = superuser(&database).await;
     assert_eq!(up(&mut session).await.expect("it migrates"), MIGRATIONS);
 }
+
+/// Who owns the schema could replace a table by one with triggers, at any time.
+#[tokio::test]
+async fn a_superuser_leaves_the_schema_of_an_unprivileged_role_alone() {
+    let database = Cluster::shared().database();
+    let (mallory, mut hers) = role(&database).await;
+    database.execute(&format!("GRANT CREATE ON DATABASE {} TO {mallory}", database.name()));
+    hers.batch("CREATE SCHEMA dbopt").await.expect("she may");
+    // Until PostgreSQL 15 she can do that herself; it must make no difference.
+    database.execute(&format!("GRANT {mallory} TO postgres"));
+    let mut session = superuser(&database).await;
+    let error = up(&mut session).await.expect_err("she could replace everything");
+    assert!(matches!(error, Error::Untrusted { .. }), "{error}");
+    assert!(error.to_string().contains(&format!("it belongs to `{mallory}`")), "{error}");
+    assert!(error.hint("x").is_some_and(|hint| hint.contains(&format!("connect as `{mallory}`"))));
+    assert_eq!(database.value("SELECT count(*) FROM pg_class WHERE relnamespace = 'dbopt'::regnamespace"), "0");
+
+    up(&mut hers).await.expect("it is her own");
+    require(&hers, 1).await.expect("it is her own");
+    for error in [up(&mut session).await.map(|_| ()), status(&session).await.map(|_| ()), require(&session, 1).await] {
+        let error = error.expect_err("her tables could have triggers");
+        assert!(matches!(error, Error::Untrusted { .. }), "{error}");
+    }
+    // A superuser is one behind `SET ROLE` too: a trigger would take that back.
+    session.batch(&format!("SET ROLE {mallory}")).await.expect("a superuser may");
+    require(&session, 1).await.expect_err("the session is still a superuser's");
+}
+
+#[tokio::test]
+async fn a_role_that_may_become_a_superuser_counts_as_one() {
+    let database = Cluster::shared().database();
+    let (mallory, mut hers) = role(&database).await;
+    database.execute(&format!("GRANT CREATE ON DATABASE {} TO {mallory}", database.name()));
+    up(&mut hers).await.expect("it is her own");
+    database.execute(&format!(
+        "CREATE ROLE dba_{mallory} LOGIN NOINHERIT; GRANT postgres TO dba_{mallory};
+         GRANT USAGE ON SCHEMA dbopt TO dba_{mallory}; GRANT SELECT ON ALL TABLES IN SCHEMA dbopt TO dba_{mallory}"
+    ));
+    let dba = session(&database.conn_string().replace("user=postgres", &format!("user=dba_{mallory}"))).await;
+    let error = require(&dba, 1).await.expect_err("a trigger of hers could set the role");
+    assert!(matches!(error, Error::Untrusted { .. }), "{error}");
+    database
+        .execute(&format!("ALTER SCHEMA dbopt OWNER TO dba_{mallory}; REASSIGN OWNED BY {mallory} TO dba_{mallory}"));
+    let superuser = superuser(&database).await;
+    require(&superuser, 1).await.expect("who owns it may do everything anyway");
+}
+
+#[tokio::test]
+async fn what_is_not_of_the_migrations_is_not_used() {
+    let evil = "CREATE FUNCTION evil() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'";
+    for (sql, reason) in [
+        (
+            "ALTER TABLE dbopt.journal OWNER TO {role}",
+            "`dbopt.journal` belongs to `{role}`, and the schema to `postgres`",
+        ),
+        (
+            "ALTER FUNCTION dbopt.refuse_audit_change() OWNER TO {role}",
+            "`dbopt.refuse_audit_change()` belongs to `{role}`",
+        ),
+        ("CREATE TRIGGER t AFTER INSERT ON dbopt.run EXECUTE FUNCTION evil()", "`dbopt.run` has the trigger `t`"),
+        (
+            "CREATE OR REPLACE TRIGGER refuse_change BEFORE UPDATE ON dbopt.audit_record EXECUTE FUNCTION evil()",
+            "`dbopt.audit_record` has the trigger `refuse_change`",
+        ),
+        ("CREATE RULE r AS ON INSERT TO dbopt.run DO ALSO SELECT 1", "`dbopt.run` has the rule `r`"),
+        (
+            "CREATE TRIGGER t AFTER INSERT ON dbopt.limit_state_durable EXECUTE FUNCTION evil()",
+            "`dbopt.limit_state_durable` has the trigger `t`",
+        ),
+    ] {
+        let database = Cluster::shared().database();
+        let mut session = superuser(&database).await;
+        up(&mut session).await.expect("it migrates");
+        let (role, own) = role(&database).await;
+        database.execute(&format!(
+            "{evil}; GRANT USAGE ON SCHEMA dbopt TO {role}; GRANT SELECT ON dbopt.migration TO {role}"
+        ));
+        require(&own, 1).await.expect("nothing is wrong yet");
+        database.execute(&sql.replace("{role}", &role));
+        let reason = reason.replace("{role}", &role);
+        let error = require(&session, 1).await.expect_err("it is not what was migrated");
+        assert!(error.to_string().contains(&reason), "{sql}: {error}");
+        assert!(up(&mut session).await.is_err() && status(&session).await.is_err());
+        // The role itself has nothing to fear of what is its own.
+        assert_eq!(require(&own, 1).await.is_ok(), sql.contains("OWNER"), "{sql}");
+    }
+}

@@ -77,3 +77,22 @@ fn the_documented_grants_are_valid() {
         assert_eq!(dbopt(&["migrate", "up", "-d", &target]).code, 0, "nothing to do, for {role}");
     }
 }
+
+/// The schema of an unprivileged role is a trap for superusers, whichever command they give.
+#[test]
+fn a_superuser_does_not_walk_into_the_schema_of_another_role() {
+    let database = Cluster::shared().database();
+    let (name, target) = (database.name(), database.conn_string());
+    database.execute(&format!("CREATE ROLE mallory LOGIN; GRANT CREATE ON DATABASE {name} TO mallory"));
+    let hers = target.replace("user=postgres", "user=mallory");
+    let up = dbopt(&["migrate", "up", "-d", &hers]);
+    assert_eq!(up.code, 0, "{}", up.stderr);
+    for command in [["migrate", "up"], ["migrate", "status"], ["audit", "verify"]] {
+        let ran = dbopt(&[command[0], command[1], "-d", &target]);
+        ran.fails(2, "cannot be trusted: it belongs to `mallory`");
+        assert!(ran.stderr.contains("hint: connect as `mallory`"), "{}", ran.stderr);
+    }
+    let doctor = dbopt(&["doctor", "-d", &target]).stdout;
+    assert!(doctor.contains("cannot be trusted: it belongs to `mallory`"), "{doctor}");
+    assert_eq!(dbopt(&["migrate", "status", "-d", &hers]).code, 0, "it is her own");
+}

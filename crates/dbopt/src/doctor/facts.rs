@@ -37,6 +37,8 @@ pub(crate) struct Facts {
     pub(crate) invalid_indexes: Vec<String>,
     /// The state of dbopt's own schema; `None` when it could not be read, as by a user without rights to it.
     pub(crate) own_schema: Option<Status>,
+    /// Why dbopt's own schema is not to be used, and what to do.
+    pub(crate) own_distrusted: Option<(String, String)>,
     /// Rights on dbopt's own schema that the user lacks for changes: the object, and `SELECT, INSERT`.
     pub(crate) own_missing: Vec<(String, String)>,
     /// Free bytes of the data directory's file system, when the server is on this machine and says where that is.

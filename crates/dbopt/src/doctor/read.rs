@@ -40,7 +40,16 @@ pub(crate) async fn read(session: &Session) -> Result<Facts, Error> {
     facts.open = open.iter().map(|row| (row.get(0), row.get(1))).collect();
     let invalid = session.query(include_str!("queries/invalid.sql"), &[]).await?;
     facts.invalid_indexes = invalid.iter().map(|row| row.get(0)).collect();
-    facts.own_schema = own_schema(session).await?;
+    match dbopt_migrate::status(session).await {
+        Ok(status) => facts.own_schema = Some(status),
+        Err(dbopt_migrate::Error::Session(error @ Error::ConnectionLost { .. })) => return Err(error),
+        Err(error @ dbopt_migrate::Error::Untrusted { .. }) => {
+            let hint = error.hint(&facts.database).unwrap_or_default();
+            facts.own_distrusted = Some((error.to_string(), hint));
+        }
+        // A user without rights to it has none to tell.
+        Err(_) => {}
+    }
     let missing = session.query(include_str!("queries/grants.sql"), &[]).await?;
     facts.own_missing = missing.iter().map(|row| (row.get(0), row.get(1))).collect();
     facts.free_bytes = FreeSpace::look(session).await?.map(|space| space.bytes as f64);
@@ -65,13 +74,4 @@ fn replica(row: &Row) -> Replica {
 
 fn slot(row: &Row) -> Slot {
     Slot { name: row.get(0), active: row.get(1), wal_status: row.get(2) }
-}
-
-/// The state of dbopt's own schema; a user without rights to it has none to tell.
-async fn own_schema(session: &Session) -> Result<Option<dbopt_migrate::Status>, Error> {
-    match dbopt_migrate::status(session).await {
-        Ok(status) => Ok(Some(status)),
-        Err(dbopt_migrate::Error::Session(error @ Error::ConnectionLost { .. })) => Err(error),
-        Err(_) => Ok(None),
-    }
 }

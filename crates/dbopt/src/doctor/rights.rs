@@ -105,6 +105,10 @@ fn own_schema(facts: &Facts) -> Option<Check> {
     let name = "own-schema";
     let user = quote_ident(&facts.user);
     let grants = facts.own_missing.iter().map(|(object, rights)| format!("GRANT {rights} ON {object} TO {user};"));
+    if let Some((reason, hint)) = &facts.own_distrusted {
+        let check = Check::new(Area::Rights, name, Verdict::Missing, reason.clone()).commands(commands);
+        return Some(check.help(format!("{hint}.")));
+    }
     let Some(status) = &facts.own_schema else {
         let found = format!("`{}` may not look into the schema dbopt", facts.user);
         return Some(Check::new(Area::Rights, name, Verdict::Missing, found).commands(commands).fix(grants));
