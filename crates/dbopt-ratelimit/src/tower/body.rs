@@ -15,7 +15,7 @@ pin_project! {
     /// The body of an answer: the service's own, or why the request was refused.
     ///
     /// It holds the places that the request takes under limits of concurrent requests, and gives them back when it has ended, has
-    /// failed or is dropped.
+    /// failed or is dropped. A connection that is upgraded (WebSocket) outlives its answer, and so these places.
     #[derive(Debug)]
     pub struct LimitedBody<B> {
         #[pin]
