@@ -8,7 +8,7 @@ mod object;
 pub mod plan;
 pub mod policy;
 
-pub use bloat::{Estimates, IndexBloat, Method, TableBloat};
+pub use bloat::{Estimates, IndexBloat, Method, Sampling, TableBloat, estimate};
 pub use error::Error;
 pub use facts::{
     Autovacuum, Bound, ColumnFacts, Facts, Holder, HolderKind, IndexFacts, IndexMethod, KeyFacts, Limit, Moment,

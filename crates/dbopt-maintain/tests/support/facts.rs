@@ -1,5 +1,7 @@
 //! A session, and facts of a database.
 
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
 use dbopt_maintain::{Facts, IndexFacts, TableFacts};
 use dbopt_pg::{ConnectArgs, Environment, Session, SessionProfile, Settings};
 use dbopt_testkit::Database;
