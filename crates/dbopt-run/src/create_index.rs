@@ -65,7 +65,7 @@ impl CreateIndex {
             return Ok(Outcome::Deferred(format!("it would wait for an old transaction: {who}")).into());
         }
         let entry = hands.journal.open(hands.control, KIND, (schema, object), Some(table), statement, None).await?;
-        let ended = watch::run(hands, statement, entry).await?;
+        let ended = watch::run(hands, statement, Some(entry)).await?;
         let facts = index::find(hands.control, schema, object).await?;
         let outcome = match (ended, facts) {
             (Ended::Done, Some(facts)) if facts.is_valid => {
@@ -117,7 +117,7 @@ impl CreateIndex {
         let Step { schema, object, .. } = &self.step;
         let fate = match left {
             Some(facts) if same_definition(&facts.definition, &self.step.statements[0]) => {
-                discard(hands, entry, schema, object, &facts).await?
+                discard(hands, Some(entry), schema, object, &facts).await?
             }
             Some(_) => Fate::Foreign("it has another definition".to_owned()),
             None => Fate::Nothing,

@@ -60,7 +60,7 @@ impl DropIndex {
         let names = (schema.as_str(), object.as_str());
         let definition = Some(facts.definition.as_str());
         let entry = hands.journal.open(hands.control, KIND, names, Some(facts.table), statement, definition).await?;
-        let ended = watch::run(hands, statement, entry).await?;
+        let ended = watch::run(hands, statement, Some(entry)).await?;
         let left = index::find(hands.control, schema, object).await?;
         // A drop that was broken off leaves the index invalid, and the entry stays open for the next run to complete it.
         if left.as_ref().is_none_or(|left| left.is_valid) {

@@ -1,12 +1,17 @@
 //! What an action works with.
 
 use dbopt_pg::Session;
+use tokio::time::Instant;
 
 use crate::disk::FreeSpace;
 use crate::error::Error;
 use crate::journal::Journal;
 use crate::report::{Event, Outcome};
+use crate::lock;
 use crate::runner::Options;
+use crate::step::Step;
+use crate::throttle::Throttle;
+use crate::watch::{self, Ended};
 
 /// What an action works with: two guarded sessions, the journal and the options of the run.
 pub struct Hands<'a> {
@@ -22,11 +27,52 @@ pub struct Hands<'a> {
     pub options: &'a Options,
     /// Bytes by which this run has made the database larger.
     pub grown: i64,
+    /// What makes it wait.
+    pub(crate) throttle: &'a mut Throttle,
     /// Who is told what happens.
     pub on_event: &'a mut dyn FnMut(Event<'_>),
 }
 
 impl Hands<'_> {
+    /// Waits until nothing speaks against a step or its next batch; why it is not begun, if so. `seconds` is how long it is
+    /// going to take.
+    ///
+    /// # Errors
+    /// When a session fails.
+    pub async fn wait(&mut self, step: &Step, seconds: Option<f64>) -> Result<Option<Outcome>, Error> {
+        let since = Instant::now();
+        loop {
+            if let Some(reason) = self.options.stop.reason(seconds) {
+                return Ok(Some(Outcome::Deferred(reason)));
+            }
+            let Some(reason) = self.throttle.reason(self.control, step.table.as_ref()).await? else {
+                return Ok(None);
+            };
+            if since.elapsed() >= self.throttle.limits().patience {
+                return Ok(Some(Outcome::Blocked(reason)));
+            }
+            (self.on_event)(Event::Held(step, &reason));
+            tokio::time::sleep(self.throttle.limits().pause).await;
+        }
+    }
+
+    /// Runs a statement on the working session without `lock_timeout`, while the other session watches and cancels it, and
+    /// nobody else, when it has waited too long for others.
+    ///
+    /// # Errors
+    /// When a session fails.
+    pub async fn watched(&mut self, statement: &str) -> Result<Ended, Error> {
+        watch::run(self, statement, None).await
+    }
+
+    /// Asks whether the working session still holds the lock of the run.
+    ///
+    /// # Errors
+    /// [`Error::LockLost`], or when the session fails.
+    pub async fn recheck(&self) -> Result<(), Error> {
+        lock::recheck(self.work).await
+    }
+
     /// Why there is no room to build something of so many bytes, if there is none: twice as much must be free, because
     /// sorting takes the same again. What cannot be known is no reason; [`crate::Runner::unseen`] tells of it.
     ///

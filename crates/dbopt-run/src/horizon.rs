@@ -30,7 +30,10 @@ const OLD: &str = "
     LIMIT 1";
 
 /// The first transaction of this database that is older than a limit, or a prepared one that holds the table.
-pub(crate) async fn old_transaction(session: &Session, table: u32, limit: Duration) -> Result<Option<String>, Error> {
+///
+/// # Errors
+/// When the session fails.
+pub async fn old_transaction(session: &Session, table: u32, limit: Duration) -> Result<Option<String>, Error> {
     let rows = session.query(OLD, &[&limit.as_secs_f64(), &table]).await?;
     Ok(rows.first().map(|row| row.get(0)))
 }

@@ -13,6 +13,7 @@ use crate::hands::Hands;
 use crate::history::Adopted;
 use crate::index::{self, IndexFacts};
 use crate::journal::Entry;
+use crate::rebuild;
 use crate::watch::{self, Ended};
 
 /// What became of a journal entry of a dead run.
@@ -68,6 +69,14 @@ impl Fate {
 
 /// Deals with one entry of an earlier run.
 pub(crate) async fn repair(hands: &mut Hands<'_>, entry: &Entry) -> Result<Fate, Error> {
+    if entry.kind == rebuild::REINDEX {
+        let fate = rebuild::repair(hands, entry).await?;
+        if fate.is_settled() {
+            hands.journal.close(entry.id);
+        }
+        hands.journal.settle_repair(hands.control, entry, &fate, None).await?;
+        return Ok(fate);
+    }
     if ![crate::create_index::KIND, crate::drop_index::KIND, crate::ddl::KIND].contains(&&*entry.kind) {
         return Ok(Fate::Unknown);
     }
@@ -87,7 +96,7 @@ pub(crate) async fn repair(hands: &mut Hands<'_>, entry: &Entry) -> Result<Fate,
             None if facts.is_valid && is_drop => (Fate::Nothing, None),
             None if facts.is_valid => (Fate::Complete, Some(Adopted::created(facts))),
             None => {
-                let fate = discard(hands, entry.id, &entry.schema, &entry.object, facts).await?;
+                let fate = discard(hands, Some(entry.id), &entry.schema, &entry.object, facts).await?;
                 let is_done = is_drop && fate == Fate::Dropped;
                 (fate, is_done.then(|| Adopted::dropped(Some(facts.definition.clone()))))
             }
@@ -120,7 +129,7 @@ fn made(facts: &IndexFacts, entry: &Entry) -> bool {
 /// Drops an invalid index that is proven to be ours.
 pub(crate) async fn discard(
     hands: &mut Hands<'_>,
-    entry: i64,
+    entry: Option<i64>,
     schema: &str,
     name: &str,
     facts: &IndexFacts,

@@ -40,17 +40,19 @@ mod leftover;
 mod lock;
 #[cfg(feature = "policy")]
 mod policy;
+mod rebuild;
 mod report;
 mod runner;
 mod step;
 mod stop;
 mod throttle;
+mod turns;
 mod watch;
 
 pub use backoff::Backoff;
 pub use batch::{BatchLimits, Batches};
 pub use create_index::CreateIndex;
-pub use ddl::Ddl;
+pub use ddl::{Ddl, KIND as STATEMENT};
 pub use definition::same_definition;
 pub use disk::FreeSpace;
 pub use drop_index::DropIndex;
@@ -58,14 +60,17 @@ pub use error::Error;
 pub use guard::{APPLICATION_NAME, builds_concurrently, refuse_pooler};
 pub use hands::Hands;
 pub use history::{Known, Predicted, created, dropped, predict_seconds, was_attached};
+pub use horizon::old_transaction;
 pub use index::{IndexFacts, find as find_index};
 pub use journal::Entry;
 pub use leftover::{Fate, Repair};
 pub use lock::ADVISORY_LOCK;
 #[cfg(feature = "policy")]
 pub use policy::RunPolicy;
+pub use rebuild::REINDEX;
 pub use report::{Effect, Event, Outcome, Progress, Report};
 pub use runner::{MIGRATION, Options, Runner};
 pub use step::{Action, Lock, Pending, Step};
 pub use stop::Stop;
 pub use throttle::{Limits, Probe, Unseen};
+pub use watch::Ended;

@@ -156,14 +156,15 @@ impl Runner {
         Ok(repairs)
     }
 
-    /// What an action works with.
-    fn hands<'a>(&'a self, on_event: &'a mut dyn FnMut(Event<'_>)) -> Hands<'a> {
+    /// What an action works with, for a command that resumes what a dead run left.
+    pub fn hands<'a>(&'a mut self, on_event: &'a mut dyn FnMut(Event<'_>)) -> Hands<'a> {
         Hands {
             work: &self.work,
             control: &self.control,
             work_pid: self.work_pid,
             journal: &self.journal,
             options: &self.options,
+            throttle: &mut self.throttle,
             grown: self.grown,
             on_event,
         }
@@ -196,7 +197,7 @@ impl Runner {
             };
             let not_begun = match unmet(&step, &reports) {
                 Some(outcome) => Some(outcome),
-                None => self.wait(&step, on_event).await?,
+                None => self.hands(on_event).wait(&step, step.seconds).await?,
             };
             let since = Instant::now();
             let effect = match not_begun {
@@ -239,24 +240,6 @@ impl Runner {
         self.work.close().await;
         self.control.close().await;
         Ok(())
-    }
-
-    /// Waits until nothing speaks against a step; why it is not begun, if so.
-    async fn wait(&mut self, step: &Step, on_event: &mut dyn FnMut(Event<'_>)) -> Result<Option<Outcome>, Error> {
-        let since = Instant::now();
-        loop {
-            if let Some(reason) = self.options.stop.reason(step.seconds) {
-                return Ok(Some(Outcome::Deferred(reason)));
-            }
-            let Some(reason) = self.throttle.reason(&self.control, step.table.as_ref()).await? else {
-                return Ok(None);
-            };
-            if since.elapsed() >= self.throttle.limits().patience {
-                return Ok(Some(Outcome::Blocked(reason)));
-            }
-            on_event(Event::Held(step, &reason));
-            tokio::time::sleep(self.throttle.limits().pause).await;
-        }
     }
 }
 

@@ -13,19 +13,27 @@ use crate::hands::Hands;
 use crate::report::{Event, Outcome, Progress};
 
 /// How a watched statement ended.
+#[must_use]
 #[derive(Debug)]
-pub(crate) enum Ended {
+pub enum Ended {
     /// Well.
     Done,
     /// It had waited too long for whom this names, and was cancelled.
-    GivenUp(String),
+    GivenUp(
+        /// Whom it waited for.
+        String,
+    ),
     /// The server could not do it.
-    Failed(dbopt_pg::Error),
+    Failed(
+        /// Why.
+        dbopt_pg::Error,
+    ),
 }
 
 impl Ended {
     /// What is reported, when a statement that ended well comes to this.
-    pub(crate) fn outcome(self, done: Outcome) -> Outcome {
+    #[must_use]
+    pub fn outcome(self, done: Outcome) -> Outcome {
         match self {
             Self::Done => done,
             Self::GivenUp(waits_for) => Outcome::Deferred(format!("it waited too long for {waits_for}")),
@@ -50,8 +58,8 @@ const LOOK: &str = "
     WHERE a.pid = $1";
 
 /// Runs a statement on the working session. `entry` is the journal entry that learns the definition of the index as
-/// soon as it can be seen, so that what a kill leaves can be proven to be ours.
-pub(crate) async fn run(hands: &mut Hands<'_>, sql: &str, entry: i64) -> Result<Ended, Error> {
+/// soon as it can be seen, so that what a kill leaves can be proven to be ours; none when it has been written there.
+pub(crate) async fn run(hands: &mut Hands<'_>, sql: &str, entry: Option<i64>) -> Result<Ended, Error> {
     hands.work.batch("SET lock_timeout = 0").await?;
     let ended = watch(hands, sql, entry).await?;
     if matches!(ended, Ended::GivenUp(_)) {
@@ -68,7 +76,7 @@ pub(crate) async fn run(hands: &mut Hands<'_>, sql: &str, entry: i64) -> Result<
     Ok(ended)
 }
 
-async fn watch(hands: &mut Hands<'_>, sql: &str, entry: i64) -> Result<Ended, Error> {
+async fn watch(hands: &mut Hands<'_>, sql: &str, entry: Option<i64>) -> Result<Ended, Error> {
     let statement = hands.work.batch(sql);
     tokio::pin!(statement);
     let mut ticks = interval(TICK);
@@ -114,7 +122,10 @@ async fn watch(hands: &mut Hands<'_>, sql: &str, entry: i64) -> Result<Ended, Er
                 last = Some(progress);
             }
         }
-        if let Some(index) = row.get::<_, Option<u32>>("index_relid").filter(|index| *index != 0 && !is_noted) {
+        if let (Some(entry), Some(index)) = (entry, row.get::<_, Option<u32>>("index_relid"))
+            && index != 0
+            && !is_noted
+        {
             is_noted = hands.journal.note_definition(hands.control, entry, index).await?;
         }
         waits_since = if waits { waits_since.or_else(|| Some(Instant::now())) } else { None };
