@@ -17,3 +17,12 @@ pub enum Error {
         source: tokio_postgres::Error,
     },
 }
+
+impl From<Error> for dbopt_run::Error {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Session(error) => Self::Session(error),
+            other => Self::Answer(Box::new(other)),
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! VACUUM, REINDEX and retention: what a database needs, as a plan.
 #![warn(missing_docs)]
 
+pub mod actions;
 mod bloat;
 mod error;
 mod facts;

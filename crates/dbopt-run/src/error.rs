@@ -40,6 +40,9 @@ pub enum Error {
         /// The statement that would let it.
         grant: String,
     },
+    /// What an action asked could not be made out.
+    #[error(transparent)]
+    Answer(Box<dyn std::error::Error + Send + Sync>),
     /// The lock was lost, with the session or without it.
     #[error("the lock of this run was lost, so nothing more is done")]
     LockLost,
@@ -63,6 +66,7 @@ impl Error {
                 "wait until it is done; a run whose client was killed ends by itself within seconds".to_owned()
             }
             Self::Orphan { .. } => "wait until it has ended, or have its owner end it".to_owned(),
+            Self::Answer(_) => return None,
             Self::LockLost => "run the command again: the next run repairs what this one left half done".to_owned(),
         })
     }

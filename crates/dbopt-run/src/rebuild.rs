@@ -129,7 +129,10 @@ mod tests {
 
     #[test]
     fn only_the_name_is_left_out_of_a_definition() {
-        assert_eq!(nameless("CREATE UNIQUE INDEX i ON public.t USING btree (a)"), "CREATE UNIQUE INDEX  ON public.t USING btree (a)");
+        assert_eq!(
+            nameless("CREATE UNIQUE INDEX i ON public.t USING btree (a)"),
+            "CREATE UNIQUE INDEX  ON public.t USING btree (a)"
+        );
         assert_eq!(nameless("CREATE INDEX \"a ON b\" ON t (a)"), "CREATE INDEX  ON t (a)");
     }
 }

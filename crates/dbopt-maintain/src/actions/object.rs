@@ -1,0 +1,119 @@
+//! Whether an object is still the one that a plan saw, and what the server counts of it.
+
+use dbopt_pg::Session;
+use dbopt_run::{Error, Outcome, Step};
+
+use crate::object::TableRef;
+
+/// A step on a table, whose other fields are for the action to fill in.
+pub(super) fn step(kind: &'static str, table: &TableRef, statements: Vec<String>, risk: &'static str) -> Step {
+    Step {
+        kind,
+        schema: table.schema.clone(),
+        object: table.name.clone(),
+        table: Some((table.schema.clone(), table.name.clone())),
+        statements,
+        lock: dbopt_run::Lock::ShareUpdateExclusive,
+        risk,
+        seconds: None,
+        bytes: None,
+        needs: Vec::new(),
+    }
+}
+
+/// What the server knows of a table now.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Counters {
+    /// How often it was vacuumed by hand; this and the next two are nothing when the server does not count.
+    pub(super) vacuums: i64,
+    /// How often it was analysed by hand.
+    pub(super) analyzes: i64,
+    /// Rows that are dead and not removed.
+    pub(super) dead: i64,
+    /// Transactions since its oldest row could have been written.
+    pub(super) xid_age: i64,
+    /// Its size with its TOAST table and its indexes.
+    pub(super) bytes: i64,
+    /// Whether the server counts.
+    pub(super) is_counted: bool,
+    /// Whether the role may vacuum and analyse it, before grants of 17.
+    pub(super) is_ours: bool,
+    /// Whether anybody can use it but the session it is of.
+    pub(super) is_temporary: bool,
+}
+
+const COUNTERS: &str = "
+    SELECT c.oid, pg_catalog.pg_stat_get_vacuum_count(c.oid) AS vacuums,
+           pg_catalog.pg_stat_get_analyze_count(c.oid) AS analyzes, pg_catalog.pg_stat_get_dead_tuples(c.oid) AS dead,
+           CASE WHEN c.relfrozenxid = '0' THEN 0 ELSE pg_catalog.age(c.relfrozenxid) END::bigint AS xid_age,
+           pg_catalog.pg_total_relation_size(c.oid) AS bytes,
+           pg_catalog.current_setting('track_counts')::boolean AS is_counted,
+           pg_catalog.pg_has_role(c.relowner, 'USAGE')
+               OR (SELECT pg_catalog.pg_has_role(d.datdba, 'USAGE') FROM pg_catalog.pg_database d
+                   WHERE d.datname = pg_catalog.current_database()) AS is_ours,
+           c.relpersistence = 't' AS is_temporary
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = $1 AND c.relname = $2";
+
+/// Looks a table up; what speaks against touching it, when it is not the one that the plan saw.
+pub(super) async fn counters(session: &Session, table: &TableRef) -> Result<Result<Counters, Outcome>, Error> {
+    let rows = session.query(COUNTERS, &[&table.schema, &table.name]).await?;
+    let Some(row) = rows.first() else {
+        return Ok(Err(Outcome::Skipped("it is not there any more".to_owned())));
+    };
+    if row.get::<_, u32>("oid") != table.oid {
+        return Ok(Err(Outcome::Skipped("another table has its name since the plan was made".to_owned())));
+    }
+    let is_temporary: bool = row.get("is_temporary");
+    if is_temporary {
+        return Ok(Err(Outcome::Skipped("it is temporary, and only its own session can use it".to_owned())));
+    }
+    Ok(Ok(Counters {
+        vacuums: row.get::<_, Option<i64>>("vacuums").unwrap_or_default(),
+        analyzes: row.get::<_, Option<i64>>("analyzes").unwrap_or_default(),
+        dead: row.get::<_, Option<i64>>("dead").unwrap_or_default(),
+        xid_age: row.get("xid_age"),
+        bytes: row.get::<_, Option<i64>>("bytes").unwrap_or_default(),
+        is_counted: row.get("is_counted"),
+        is_ours: row.get::<_, Option<bool>>("is_ours").unwrap_or_default(),
+        is_temporary,
+    }))
+}
+
+/// Looks again until a counter has moved; before version 15 a collector learns of it only after a while.
+pub(super) async fn counted(
+    session: &Session,
+    table: &TableRef,
+    before: &Counters,
+    counter: fn(&Counters) -> i64,
+) -> Result<Result<Option<Counters>, Outcome>, Error> {
+    for pause in [0, 50, 200, 500, 1000] {
+        tokio::time::sleep(std::time::Duration::from_millis(pause)).await;
+        match counters(session, table).await? {
+            Ok(after) if !after.is_counted || counter(&after) > counter(before) => return Ok(Ok(Some(after))),
+            Ok(_) => {}
+            Err(outcome) => return Ok(Err(outcome)),
+        }
+    }
+    Ok(Ok(None))
+}
+
+/// Why the server passed over a table without an error: it warns only, and this role's rights or a lock were in the way.
+pub(super) async fn passed_over(
+    hands: &dbopt_run::Hands<'_>,
+    step: &Step,
+    counters: &Counters,
+) -> Result<Outcome, Error> {
+    if !counters.is_ours {
+        let table = TableRef { oid: 0, schema: step.schema.clone(), name: step.object.clone() };
+        let rows = hands.control.query("SELECT pg_catalog.quote_ident(current_user)", &[]).await?;
+        let role = rows.first().map_or("dbopt_runner", |row| row.get(0));
+        let grant = match hands.control.server_version_num() {
+            170_000.. => format!("GRANT MAINTAIN ON {table} TO {role};"),
+            _ => format!("run as its owner, or as a member of that role: GRANT (owner of {table}) TO {role};"),
+        };
+        return Ok(Outcome::Failed(format!("the server passed it over, because this role may not do it: {grant}")));
+    }
+    let who = hands.blocker(step.table.as_ref()).await?.map(|who| format!(": {who}")).unwrap_or_default();
+    Ok(Outcome::Skipped(format!("the server passed it over, because it was locked{who}")))
+}
