@@ -460,7 +460,7 @@ fn output_name(expr: &Expr) -> Option<Name> {
 
 fn is_system(name: &TableName) -> bool {
     match &name.schema {
-        Some(schema) => matches!(schema.as_str(), "pg_catalog" | "information_schema"),
+        Some(schema) => matches!(schema.as_str(), "pg_catalog" | "information_schema" | "dbopt"),
         None => name.name.as_str().starts_with("pg_"),
     }
 }

@@ -274,11 +274,36 @@ pub(crate) fn sources(error: &tokio_postgres::Error) -> String {
     chain(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
-/// The server's message. Its detail is left out, since it likes to repeat values of rows and parameters.
+/// The server's message. Its detail is left out, since it likes to repeat values of rows and parameters; so do the
+/// messages of data exceptions (class 22), in quotes.
 fn describe(error: &DbError) -> String {
-    error.message().to_owned()
+    if is_class(error.code(), "22") { without_values(error.message()) } else { error.message().to_owned() }
+}
+
+/// A message with `…` for what stands from its first quotation mark to its last.
+fn without_values(message: &str) -> String {
+    match (message.find('"'), message.rfind('"')) {
+        (Some(first), Some(last)) if first < last => format!("{}…{}", &message[..=first], &message[last..]),
+        _ => message.to_owned(),
+    }
 }
 
 fn is_class(code: &SqlState, class: &str) -> bool {
     code.code().starts_with(class)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_of_rows_are_left_out_of_messages() {
+        let shown = without_values("invalid input syntax for type integer: \"4 \"x\" secret\"");
+        assert_eq!(shown, "invalid input syntax for type integer: \"…\"");
+        assert_eq!(
+            without_values("\"300\" is out of range for type smallint"),
+            "\"…\" is out of range for type smallint"
+        );
+        assert_eq!(without_values("division by zero"), "division by zero");
+    }
 }

@@ -43,6 +43,12 @@ pub enum Error {
     /// What an action asked could not be made out.
     #[error(transparent)]
     Answer(Box<dyn std::error::Error + Send + Sync>),
+    /// The probe query cannot be run.
+    #[error("the probe query of the policy (`throttle.probe.sql`) cannot be used: {reason}")]
+    Probe {
+        /// What the server says of it.
+        reason: String,
+    },
     /// The lock was lost, with the session or without it.
     #[error("the lock of this run was lost, so nothing more is done")]
     LockLost,
@@ -67,6 +73,9 @@ impl Error {
             }
             Self::Orphan { .. } => "wait until it has ended, or have its owner end it".to_owned(),
             Self::Answer(_) => return None,
+            Self::Probe { .. } => {
+                "it has a session of its own that only reads, and no search_path: write schemas before names".to_owned()
+            }
             Self::LockLost => "run the command again: the next run repairs what this one left half done".to_owned(),
         })
     }

@@ -40,6 +40,7 @@ mod leftover;
 mod lock;
 #[cfg(feature = "policy")]
 mod policy;
+mod probe;
 mod rebuild;
 mod report;
 mod runner;
@@ -67,10 +68,11 @@ pub use leftover::{Fate, Repair};
 pub use lock::ADVISORY_LOCK;
 #[cfg(feature = "policy")]
 pub use policy::RunPolicy;
+pub use probe::Probe;
 pub use rebuild::REINDEX;
 pub use report::{Effect, Event, Outcome, Progress, Report};
 pub use runner::{MIGRATION, Options, Runner};
 pub use step::{Action, Lock, Pending, Step};
 pub use stop::Stop;
-pub use throttle::{Limits, Probe, Unseen};
+pub use throttle::{Limits, Unseen};
 pub use watch::Ended;

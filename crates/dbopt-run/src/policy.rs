@@ -4,13 +4,7 @@ use std::{num::NonZeroU64, path::PathBuf, time::Duration};
 
 use dbopt_policy::{Bytes, Fault, FromValue, Policy, Shape, Table, Value, Window, Windows};
 
-use crate::{
-    backoff::Backoff,
-    batch::BatchLimits,
-    runner::Options,
-    stop::Stop,
-    throttle::{Limits, Probe},
-};
+use crate::{backoff::Backoff, batch::BatchLimits, probe::Probe, runner::Options, stop::Stop, throttle::Limits};
 
 /// What the policy says.
 #[derive(Clone, Debug)]
@@ -100,9 +94,14 @@ fn limits(table: &Table<'_>) -> Limits {
 }
 
 fn probe(table: &Table<'_>) -> Option<Probe> {
-    let sql = table.required::<String>("sql", "The query, by qualified names.");
+    let sql = table.required::<String>("sql", "The query, by qualified names; it only reads.");
     let longest = table.required("longest", "How long it may take.");
-    Some(Probe { sql: sql?, longest: longest? })
+    let probe = Probe { sql: sql?, longest: longest? };
+    if !probe.is_query() {
+        let fault = Fault::new("no-query", "the probe is not one statement that reads");
+        table.reject("sql", fault.help("Give a SELECT; it is run in a read-only transaction."));
+    }
+    Some(probe)
 }
 
 fn backoff(table: &Table<'_>) -> Backoff {
@@ -233,6 +232,8 @@ mod tests {
             "[locks]\ntimeout = '1m'\ntries = 0\nlongest_pause = '1ms'\n[throttle]\nreplica_bytes = 'none'\nprobe = {}\n\
              [batches]\ntarget = '0s'\nsmallest = 600\nlargest = 500\n",
         );
+        let writes = read("[throttle.probe]\nsql = 'DROP TABLE s.t'\nlongest = '1s'\n");
+        assert_eq!(writes.expect_err("bad"), ["run.toml:4:7: the probe is not one statement that reads"]);
         assert_eq!(
             faults.expect_err("bad"),
             [

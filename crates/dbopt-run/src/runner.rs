@@ -91,8 +91,8 @@ impl Runner {
         let work_pid = guard::backend_pid(&work).await?;
         let own = [work_pid, guard::backend_pid(&control).await?];
         lock::refuse_orphans(&control, own, options.patience).await?;
+        let throttle = Throttle::open(settings, options.limits.clone()).await?;
         let journal = Journal::begin(&control, command, work_pid, audit).await?;
-        let throttle = Throttle::new(options.limits.clone());
         Ok(Self { work, control, work_pid, journal, options, throttle, grown: 0 })
     }
 

@@ -6,10 +6,11 @@
 
 use std::time::Duration;
 
-use dbopt_pg::Session;
+use dbopt_pg::{Session, Settings};
 use tokio::time::Instant;
 
 use crate::error::Error;
+use crate::probe::{Probe, Prober};
 
 /// What must hold before a step or batch. What is none is not looked at.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,15 +31,6 @@ pub struct Limits {
     pub patience: Duration,
     /// How long to wait between two looks.
     pub pause: Duration,
-}
-
-/// A query that stands for the application.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Probe {
-    /// The query, by qualified names.
-    pub sql: String,
-    /// How long it may take.
-    pub longest: Duration,
 }
 
 impl Default for Limits {
@@ -108,12 +100,18 @@ pub(crate) async fn unseen(session: &Session) -> Result<Vec<Unseen>, Error> {
 #[derive(Debug)]
 pub(crate) struct Throttle {
     limits: Limits,
+    prober: Option<Prober>,
     wal: Option<(Instant, i64)>,
 }
 
 impl Throttle {
-    pub(crate) fn new(limits: Limits) -> Self {
-        Self { limits, wal: None }
+    /// Opens the session of the probe, when there is one.
+    pub(crate) async fn open(settings: &Settings, limits: Limits) -> Result<Self, Error> {
+        let prober = match limits.probe.clone() {
+            Some(probe) => Some(Prober::open(settings, probe).await?),
+            None => None,
+        };
+        Ok(Self { limits, prober, wal: None })
     }
 
     pub(crate) fn limits(&self) -> &Limits {
@@ -141,7 +139,10 @@ impl Throttle {
                 return Ok(Some(format!("autovacuum works on the table (process {})", row.get::<_, i32>(0))));
             }
         }
-        self.probe(session).await
+        match &self.prober {
+            Some(prober) => prober.reason().await,
+            None => Ok(None),
+        }
     }
 
     async fn replicas(&self, session: &Session) -> Result<Option<String>, Error> {
@@ -194,27 +195,5 @@ impl Throttle {
         self.wal = Some((now, after));
         let rate = (after - before) as f64 / (now - since).as_secs_f64().max(0.001);
         Ok((rate > most).then(|| format!("{rate:.0} bytes of WAL are written a second, more than {most:.0}")))
-    }
-
-    async fn probe(&self, session: &Session) -> Result<Option<String>, Error> {
-        let Some(probe) = &self.limits.probe else { return Ok(None) };
-        let longest = i32::try_from(probe.longest.as_millis()).unwrap_or(i32::MAX).max(1);
-        // One that hangs is broken off when it is known to be too slow.
-        session.batch(&format!("SET statement_timeout = {longest}")).await?;
-        let since = Instant::now();
-        let result = session.query(&probe.sql, &[]).await;
-        let took = since.elapsed();
-        session.batch("SET statement_timeout = 0").await?;
-        let over = |what: &str| {
-            let [took, longest] = [took, probe.longest].map(|time| time.as_secs_f64() * 1e3);
-            Some(format!("the probe query {what} {took:.0} ms, more than {longest:.0} ms"))
-        };
-        match result {
-            Ok(_) if took > probe.longest => Ok(over("took")),
-            Ok(_) => Ok(None),
-            Err(dbopt_pg::Error::Cancelled { .. }) => Ok(over("was broken off after")),
-            Err(dbopt_pg::Error::LockTimeout { .. }) => Ok(over("did not get a lock in")),
-            Err(error) => Err(error.into()),
-        }
     }
 }

@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 
-use dbopt_run::{Event, Limits, Options, Outcome, Probe, Runner};
+use dbopt_run::{Error, Event, Limits, Options, Outcome, Probe, Runner};
 use dbopt_testkit::Cluster;
 use support::{create, database, indexes, options, reason, run_with, start};
 
@@ -170,4 +170,33 @@ async fn slots_wal_and_a_slow_probe_hold_a_run() {
     let quick = Probe { sql: "SELECT 1".to_owned(), longest: Duration::from_secs(20) };
     let loose = Limits { probe: Some(quick), wal_rate: Some(1e12), ..limits() };
     assert_eq!(run_with(&database, limited(loose)).await.outcome, Outcome::Done);
+}
+
+/// A policy is no way to change things without a record, nor to let go of the lock.
+#[tokio::test]
+async fn a_probe_only_reads_and_holds_nothing_of_the_run() {
+    let database = database(Cluster::shared()).await;
+    let probing = |sql: &str| {
+        let probe = Probe { sql: sql.to_owned(), longest: Duration::from_secs(20) };
+        Options { limits: Limits { probe: Some(probe), ..limits() }, ..options() }
+    };
+    for bad in ["DROP TABLE public.other", "SELECT 1; SELECT 2", "SELECT * FROM public.nowhere", "SELECT"] {
+        let refused = start(&database, probing(bad)).await;
+        assert_eq!(matches!(refused, Err(Error::Probe { .. })), bad != "SELECT", "`{bad}`: {refused:?}");
+        if let Ok(runner) = refused {
+            runner.finish(&[]).await.expect("it ends");
+        }
+    }
+    database.execute(
+        "CREATE FUNCTION public.writes() RETURNS int LANGUAGE sql AS 'DELETE FROM public.other RETURNING 1';
+         CREATE FUNCTION public.turns() RETURNS text LANGUAGE sql AS
+             $$SELECT pg_catalog.set_config('transaction_read_only', 'off', false)$$",
+    );
+    for bad in ["SELECT public.writes()", "SELECT public.turns()"] {
+        let mut runner = start(&database, probing(bad)).await.expect("a run");
+        let refused = runner.execute(&mut create(), &mut |_| {}).await;
+        assert!(matches!(refused, Err(Error::Probe { .. })), "`{bad}`: {refused:?}");
+    }
+    let unlock = probing("SELECT pg_catalog.pg_advisory_unlock_all()");
+    assert_eq!(run_with(&database, unlock).await.outcome, Outcome::Done);
 }

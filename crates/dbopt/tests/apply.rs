@@ -17,6 +17,9 @@ const SCHEMA: &str = "
         FROM generate_series(1, 60000) n;
     ANALYZE;";
 
+/// A dry run that is through, as something to paste.
+const NOTHING: &str = "-- There is nothing to do.\n";
+
 /// A migrated database with a table, and its target.
 fn shop(cluster: &Cluster) -> (Database<'_>, String) {
     let database = cluster.database();
@@ -114,7 +117,7 @@ fn advice_is_applied_as_the_dry_run_says_and_taken_back() {
     assert_eq!(again["steps"][0]["outcome"], "skipped");
     assert_eq!(again["steps"][1]["outcome"], "skipped");
     assert_eq!(logged(&cluster).len(), 2, "nothing more was defined");
-    assert_eq!(dbopt(&["apply", &advice, "-d", &target, "--drop", "--dry-run"]).stdout, "");
+    assert_eq!(dbopt(&["apply", &advice, "-d", &target, "--drop", "--dry-run"]).stdout, NOTHING);
 
     let dry = dbopt(&["apply", &advice, "-d", &target, "--rollback", "--dry-run"]);
     let back = dbopt(&["apply", &advice, "-d", &target, "--rollback"]);
@@ -286,7 +289,7 @@ fn a_partitioned_table_gets_its_index_part_by_part() {
         last["bytes_after"].to_string(),
         database.value("SELECT pg_relation_size('events_1_kind_idx') + pg_relation_size('events_2_kind_idx')")
     );
-    assert_eq!(dbopt(&["apply", &path, "-d", &target, "--dry-run"]).stdout, "");
+    assert_eq!(dbopt(&["apply", &path, "-d", &target, "--dry-run"]).stdout, NOTHING);
     let back = dbopt(&["apply", &path, "-d", &target, "--rollback"]);
     assert_eq!(back.code, 0, "{}{}", back.stderr, back.stdout);
     assert!(!indexes(&database).contains("kind_idx"), "{}", indexes(&database));
@@ -588,7 +591,10 @@ fn an_owner_with_the_documented_grants_can_apply() {
     database.execute(
         "ALTER TABLE dbopt.audit_record DISABLE TRIGGER USER; UPDATE dbopt.audit_record SET actor = 'x' WHERE sequence = 2",
     );
-    dbopt(&["apply", &path, "-d", &target]).fails(5, "hint: run `dbopt audit verify`");
+    let ran = dbopt(&["apply", &path, "-d", &target, "--format", "json"]);
+    assert_eq!(ran.code, 5, "{}", ran.stderr);
+    assert!(ran.stderr.contains("hint: run `dbopt audit verify`"), "{}", ran.stderr);
+    assert!(ran.stdout.contains("\"outcome\": \"lost\""), "{}", ran.stdout);
     assert!(!indexes(&database).contains("orders_customer_id_idx"));
     database.execute("TRUNCATE dbopt.audit_record");
     // Somebody else's table is not its to index.
@@ -663,4 +669,83 @@ fn a_policy_says_when_and_how_carefully() {
     let done = apply(&policy("open.toml", ""));
     assert_eq!(done.code, 0, "{}", done.stderr);
     assert_eq!(database.value("SELECT count(*) FROM pg_class WHERE relname = 'orders_customer_id_idx'"), "1");
+}
+
+#[test]
+fn what_the_server_would_refuse_is_found_by_the_dry_run() {
+    let (database, target) = shop(Cluster::shared());
+    let folder = folder();
+    let refused = |change: &dyn Fn(&mut Value), text: &str| {
+        let mut advice = simple();
+        change(&mut advice["create"][0]);
+        let path = file(&folder, "advice.json", &advice.to_string());
+        dbopt(&["apply", &path, "-d", &target, "--dry-run"]).fails(2, text);
+    };
+    let partial = |predicate: &str| {
+        let sql = "CREATE INDEX CONCURRENTLY orders_customer_id_idx ON public.orders USING btree (customer_id)";
+        let sql = format!("{sql} WHERE {predicate};");
+        let predicate = predicate.to_owned();
+        move |create: &mut Value| {
+            create["predicate"] = json!(predicate);
+            create["sql"] = json!([sql]);
+        }
+    };
+    refused(&partial("(customer_id = = 1)"), "syntax error");
+    refused(&partial("(nowhere = 1)"), "column \"nowhere\" does not exist");
+    refused(&partial("(id = 'secret')"), "invalid input syntax for type integer: \"…\"");
+    refused(&|create| create["bytes"] = json!(-5), "`bytes` is not from 0 to 1e15");
+    let long = "i".repeat(64);
+    refused(
+        &|create| {
+            create["sql"] = json!([create["sql"][0].as_str().expect("text").replace("orders_customer_id_idx", &long)]);
+            create["name"] = json!(long);
+        },
+        "longer than 63 bytes",
+    );
+    let path = file(&folder, "advice.json", &simple().to_string());
+    database.execute("CREATE INDEX orders_customer_id_idx ON orders (id, customer_id)");
+    dbopt(&["apply", &path, "-d", &target, "--dry-run"]).fails(2, "another index has this name");
+    database.execute("DROP INDEX orders_customer_id_idx; CREATE INDEX orders_customer_id_idx ON orders (customer_id)");
+    let ran = dbopt(&["apply", &path, "-d", &target, "--dry-run"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, NOTHING));
+}
+
+/// Two indexes that each make the other superfluous are not both dropped.
+#[test]
+fn what_covers_a_dropped_index_stays() {
+    let (database, target) = shop(Cluster::shared());
+    let folder = folder();
+    let drop = |name: &str| {
+        json!({
+            "schema": "public", "table": "orders", "name": name, "reason": "duplicate",
+            "sql": format!("DROP INDEX CONCURRENTLY public.{name};"),
+            "rollback": format!("CREATE INDEX CONCURRENTLY {name} ON public.orders USING btree (status);"),
+        })
+    };
+    let advice = |drops: Vec<Value>| json!({"schema_version": 1, "create": [], "drop": drops}).to_string();
+    let both = file(&folder, "both.json", &advice(vec![drop("orders_status"), drop("orders_status_again")]));
+    dbopt(&["apply", &both, "-d", &target, "--drop"]).fails(2, "no index that stays has its keys first");
+    let one = file(&folder, "one.json", &advice(vec![drop("orders_status_again")]));
+    assert_eq!(dbopt(&["apply", &one, "-d", &target, "--drop"]).code, 0);
+    assert_eq!(indexes(&database), "orders_status");
+}
+
+/// A lock is no reason to say that a table is not there.
+#[test]
+fn a_locked_table_blocks_and_its_holder_is_named() {
+    let (database, target) = shop(Cluster::shared());
+    let folder = folder();
+    let path = file(&folder, "advice.json", &simple().to_string());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let (client, connection) = runtime.block_on(async {
+        let (client, connection) =
+            tokio_postgres::connect(&database.conn_string(), tokio_postgres::NoTls).await.expect("a session");
+        let connection = tokio::spawn(connection);
+        client.batch_execute("BEGIN; LOCK TABLE public.orders").await.expect("it locks");
+        (client, connection)
+    });
+    dbopt(&["apply", &path, "-d", &target]).fails(5, "`public.orders` is locked by process");
+    drop(client);
+    runtime.block_on(connection).expect("the task ends").expect("nobody disturbed it");
+    assert_eq!(dbopt(&["apply", &path, "-d", &target]).code, 0);
 }

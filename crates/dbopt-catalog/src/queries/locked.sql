@@ -8,5 +8,5 @@ WHERE l.locktype = 'relation'
     AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database())
     AND l.pid <> pg_catalog.pg_backend_pid()
     AND c.relkind IN ('r', 'p', 'm', 'f', 'v')
-    AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
+    AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast', 'dbopt')
 ORDER BY n.nspname::text, c.relname::text

@@ -1,4 +1,4 @@
--- The schemas of users, and whether each of the patterns ($1: regular expressions) matches them.
+-- The schemas of users (the system's and dbopt's own are none), and whether each of the patterns ($1: regular expressions) matches them.
 SELECT
     n.oid AS oid,
     n.nspname::text AS name,
@@ -8,6 +8,6 @@ SELECT
         ORDER BY p.at
     ) AS matches
 FROM pg_catalog.pg_namespace AS n
-WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
+WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast', 'dbopt')
     AND n.nspname::text !~ '^pg_(toast_)?temp_'
 ORDER BY n.nspname::text COLLATE "C"

@@ -2,13 +2,15 @@
 
 mod file;
 mod key;
+mod locked;
+mod look;
 mod plan;
 mod settings;
 mod undo;
 mod verified;
 
 use dbopt_finding::Finding;
-use dbopt_run::{Action, Error, Event, Fate, Outcome, Report, Runner, predict_seconds};
+use dbopt_run::{Action, Error, Event, Fate, Outcome, Report, Runner, Step, predict_seconds};
 use indicatif::ProgressBar;
 
 use self::file::File;
@@ -20,7 +22,10 @@ use crate::{
     exit::Exit,
     failure::Failure,
     output,
-    view::{apply::ApplyView, finding::FindingView},
+    view::{
+        apply::{ApplyView, StepView},
+        finding::FindingView,
+    },
 };
 
 /// Does what an advice says, or takes it back.
@@ -37,9 +42,20 @@ async fn run_async(context: &Context, args: &Apply, file: &File) -> Result<Exit,
         migrate::require(&session, dbopt_run::MIGRATION, &args.connection).await?;
         undo::plan(&session, file, &catalog).await.map_err(|error| failure(error, args))?
     } else {
-        plan::forward(file, &catalog, args.drop)
+        let mut plan = plan::forward(file, &catalog, args.drop);
+        if plan.findings.is_empty() {
+            plan.findings = look::faults(&session, file).await.map_err(connect::failure)?;
+        }
+        plan
     };
     if !plan.findings.is_empty() {
+        // The catalogue leaves out what it cannot read for somebody's lock.
+        let locked = locked::tables(&session, file).await.map_err(connect::failure)?;
+        if !locked.is_empty() {
+            return Err(Failure::new(Exit::Blocked, "tables of the advice are locked, and nothing was done")
+                .findings(locked)
+                .hint("run it again when the locks are gone"));
+        }
         return Err(Failure::usage("the advice does not fit this database, and nothing was done")
             .findings(std::mem::take(&mut plan.findings)));
     }
@@ -58,6 +74,9 @@ fn dry_run(context: &Context, args: &Apply, plan: &Plan) -> Result<(), Failure> 
     view.steps.extend(plan.steps.iter().filter(|step| !step.is_done).map(|step| step.action.step().into()));
     view.findings.extend(plan.notes.iter().map(FindingView::from));
     if args.format == ReportFormat::Table {
+        if view.steps.is_empty() {
+            return output::data(None, "-- There is nothing to do.\n");
+        }
         let statements = view.steps.iter().flat_map(|step| &step.statements);
         return output::data(None, &statements.map(|statement| format!("{statement}\n")).collect::<String>());
     }
@@ -84,13 +103,19 @@ async fn apply(context: &Context, args: &Apply, plan: Plan) -> Result<Exit, Fail
     }
     let bar = context.stderr.shows_progress().then(ProgressBar::new_spinner);
     let mut reports: Vec<Report> = Vec::new();
+    let mut under_way: Option<Step> = None;
     let executed = runner
         .execute(&mut actions, &mut |event| {
             if let Some(bar) = &bar {
                 show(bar, &event);
             }
-            if let Event::Ended(report) = event {
-                reports.push(report.clone());
+            match event {
+                Event::Begun(step) => under_way = Some(step.clone()),
+                Event::Ended(report) => {
+                    under_way = None;
+                    reports.push(report.clone());
+                }
+                _ => {}
             }
         })
         .await;
@@ -98,6 +123,9 @@ async fn apply(context: &Context, args: &Apply, plan: Plan) -> Result<Exit, Fail
         bar.finish_and_clear();
     }
     view.steps.extend(reports.iter().map(Into::into));
+    if executed.is_err() {
+        view.steps.extend(under_way.as_ref().map(StepView::lost));
+    }
     // What was done is printed whatever ended the run.
     if executed.is_ok() || !view.steps.is_empty() || !view.repairs.is_empty() {
         print(context, args, &view)?;
@@ -165,6 +193,7 @@ fn failure(error: Error, args: &Apply) -> Failure {
         Error::Session(dbopt_pg::Error::PermissionDenied { .. })
         | Error::Standby
         | Error::Pooled { .. }
+        | Error::Probe { .. }
         | Error::Unaudited { .. } => Exit::Usage,
         Error::Session(error) | Error::Audit(dbopt_audit::Error::Session(error)) => return connect::failure(error),
         // Nothing is changed that cannot be recorded.

@@ -35,6 +35,11 @@ pub(crate) fn document(view: &ApplyView) -> Document {
     if view.steps.is_empty() {
         document.paragraph("There is nothing to do.");
     }
+    if view.dry_run && !view.steps.is_empty() {
+        let statements = view.steps.iter().flat_map(|step| &step.statements);
+        document.code("sql", statements.map(|statement| format!("{statement}\n")).collect::<String>());
+        return document;
+    }
     document.table(table);
     document
 }
@@ -43,7 +48,7 @@ fn outcome(step: &StepView) -> Text {
     let word = step.outcome.clone().unwrap_or_default();
     let style = match word.as_str() {
         "done" => Style::Good,
-        "failed" => Style::Bad,
+        "failed" | "lost" => Style::Bad,
         "blocked" | "deferred" => Style::Strong,
         _ => Style::Plain,
     };

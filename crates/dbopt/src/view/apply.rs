@@ -45,7 +45,8 @@ pub(crate) struct StepView {
     pub(crate) predicted_bytes: Option<f64>,
     /// Predicted duration in seconds.
     pub(crate) predicted_seconds: Option<f64>,
-    /// `done`, `skipped`, `blocked`, `deferred` or `failed`; absent with `--dry-run`.
+    /// `done`, `skipped`, `blocked`, `deferred` or `failed`, or `lost` when the run ended while it was under way;
+    /// absent with `--dry-run`.
     pub(crate) outcome: Option<String>,
     /// Why it was not done.
     pub(crate) reason: Option<String>,
@@ -83,6 +84,14 @@ impl ApplyView {
             steps: Vec::new(),
             findings: Vec::new(),
         }
+    }
+}
+
+impl StepView {
+    /// A step that was under way when the run ended.
+    pub(crate) fn lost(step: &Step) -> Self {
+        let reason = "the run ended while it was under way; the next run repairs what it left".to_owned();
+        Self { outcome: Some("lost".to_owned()), reason: Some(reason), ..Self::from(step) }
     }
 }
 

@@ -11,6 +11,9 @@ use serde_json::value::RawValue;
 
 use crate::{commands::read, failure::Failure, view::SCHEMA_VERSION};
 
+/// The largest size in bytes and time in seconds that a file may predict, which no index reaches.
+const MOST: f64 = 1e15;
+
 /// The advice.
 #[derive(Debug)]
 pub(super) struct Advice {
@@ -50,6 +53,8 @@ pub(super) struct Drop {
     pub(super) name: String,
     pub(super) sql: String,
     pub(super) rollback: String,
+    /// Why, by its code; that something else does what it does is looked at again.
+    pub(super) reason: Option<String>,
 }
 
 /// A file with its name and text, to place findings in.
@@ -132,6 +137,11 @@ impl<'a> Reader<'a> {
         let rollback = self.required(entry, fields, "rollback");
         let bytes = self.required(entry, fields, "bytes");
         let build_seconds = self.optional(fields, "build_seconds");
+        for (key, value) in [("bytes", bytes), ("build_seconds", build_seconds)] {
+            if let (Some(raw), Some(_)) = (fields.get(key), value.filter(|value| !(0.0..=MOST).contains(value))) {
+                self.fault(self.offset(raw.get()), format!("`{key}` is not from 0 to {MOST:e}"));
+            }
+        }
         let replaces = self.required(entry, fields, "replaces");
         Some(Create {
             schema: schema?,
@@ -153,7 +163,8 @@ impl<'a> Reader<'a> {
         let (schema, table, name) = self.names(entry, fields);
         let sql = self.required(entry, fields, "sql");
         let rollback = self.required(entry, fields, "rollback");
-        Some(Drop { schema: schema?, table: table?, name: name?, sql: sql?, rollback: rollback? })
+        let reason = self.optional(fields, "reason");
+        Some(Drop { schema: schema?, table: table?, name: name?, sql: sql?, rollback: rollback?, reason })
     }
 
     fn names(&mut self, entry: &'a RawValue, fields: &Fields<'a>) -> (Option<String>, Option<String>, Option<String>) {
@@ -253,7 +264,7 @@ mod tests {
         assert_eq!(shown("{\n  \"a\": ]"), ["a.json:2:8: expected value"]);
         assert_eq!(shown("[]"), ["a.json:1:1: invalid type: sequence, expected a map"]);
         let text = "{\"schema_version\": \"1\",\n\"create\": [{\"schema\": 1, \"table\": \"t\", \"name\": \"i\",\n\
-                    \"keys\": [\"a\", 2], \"include\": [], \"method\": \"btree\", \"sql\": [], \"bytes\": null},\n7]}";
+                    \"keys\": [\"a\", 2], \"include\": [], \"method\": \"btree\", \"sql\": [], \"bytes\": null, \"build_seconds\": -5},\n7]}";
         assert_eq!(
             shown(text),
             [
@@ -262,6 +273,7 @@ mod tests {
                 "a.json:3:15: invalid type: integer `2`, expected a string",
                 "a.json:2:12: missing field `rollback`",
                 "a.json:3:73: invalid type: null, expected f64",
+                "a.json:3:96: `build_seconds` is not from 0 to 1e15",
                 "a.json:2:12: missing field `replaces`",
                 "a.json:4:1: invalid type: integer `7`, expected a map",
                 "a.json:1:1: missing field `drop`",

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use dbopt_advisor::statements::{self, Part, PartKind};
-use dbopt_catalog::{Catalog, Index, KeyPart, Method, Relkind, TableId};
+use dbopt_catalog::{Catalog, Index, IndexKey, KeyPart, Method, Relkind, TableId};
 use dbopt_finding::Finding;
 use dbopt_run::{Action, CreateIndex, Ddl, DropIndex, Lock, Step, same_definition};
 use dbopt_sql::{lex, quote_ident, quote_literal};
@@ -15,6 +15,9 @@ use dbopt_sql::{lex, quote_ident, quote_literal};
 use super::file::{Create, Drop, Entry, File};
 use super::key;
 use super::verified::Verified;
+
+/// Bytes of a name (`NAMEDATALEN` less one).
+const LONGEST_NAME: usize = 63;
 
 /// Steps in order.
 #[derive(Default)]
@@ -113,6 +116,14 @@ impl Plan {
             self.findings.push(Finding::error("needed-index", message).at(file.place(entry, &advised.sql)));
             return;
         }
+        if let (Some(table), Some(there), Some("covered" | "duplicate" | "replaced")) =
+            (table, there, advised.reason.as_deref())
+            && !stays_covered(file, catalog, table, there)
+        {
+            let message = format!("`{}` is not dropped: no index that stays has its keys first", advised.name);
+            self.findings.push(Finding::error("not-covered", message).at(file.place(entry, &advised.sql)));
+            return;
+        }
         let names = (advised.schema.as_str(), advised.table.as_str());
         let mut action = DropIndex::new(names, &advised.name, &advised.sql, &advised.rollback);
         // What replaces it has to be there first.
@@ -125,6 +136,33 @@ impl Plan {
         action.step_mut().needs = (0..self.steps.len()).filter(|at| is_replaced(&self.steps[*at])).collect();
         self.steps.push(Planned { action: Box::new(action), is_done: there.is_none(), index: at });
     }
+}
+
+/// Whether an index that is there, or comes to be, and is not dropped by the same advice does what this one does.
+fn stays_covered(file: &File, catalog: &Catalog, table: TableId, index: &Index) -> bool {
+    let names = catalog.table(table);
+    let of_table = |schema: &str, name: &str| (schema, name) == (names.schema.as_str(), names.name.as_str());
+    let is_dropped = |name: &str| {
+        file.advice
+            .drop
+            .iter()
+            .any(|entry| of_table(&entry.value.schema, &entry.value.table) && entry.value.name == name)
+    };
+    let keys: Vec<String> = index.keys.iter().map(IndexKey::sql).collect();
+    let stays = names.indexes.iter().any(|other| {
+        other.valid
+            && !is_dropped(&other.name)
+            && other.method == index.method
+            && other.predicate == index.predicate
+            && other.keys.starts_with(&index.keys)
+    });
+    stays
+        || file.advice.create.iter().any(|entry| {
+            of_table(&entry.value.schema, &entry.value.table)
+                && Method::named(&entry.value.method) == index.method
+                && entry.value.predicate == index.predicate
+                && entry.value.keys.starts_with(&keys)
+        })
 }
 
 /// Whether the statement of an entry is the one that drops the index it names.
@@ -154,6 +192,17 @@ pub(super) fn confirmed(
         return None;
     };
     let table = catalog.table(id);
+    if create.name.len() > LONGEST_NAME {
+        let message = format!("the name of the index is longer than {LONGEST_NAME} bytes");
+        findings.push(Finding::error("long-name", message).at(file.place(entry, &create.name)));
+    }
+    let taken = existing(catalog, id, &create.name).filter(|there| there.valid);
+    if let (Some(there), [only]) = (taken.filter(|_| whole), create.sql.as_slice())
+        && !same_definition(&there.definition, only)
+    {
+        let message = format!("another index has this name: {}", there.definition);
+        findings.push(Finding::error("name-taken", message).at(file.place(entry, &create.name)));
+    }
     let mut keys = Vec::new();
     let unknown = |column: &str| {
         let message = format!("table `{}.{}` has no column `{column}`", create.schema, create.table);
