@@ -2,7 +2,6 @@
 
 use std::{
     cell::RefCell,
-    collections::BTreeSet,
     path::{Path, PathBuf},
 };
 
@@ -12,12 +11,10 @@ use crate::{
     fault::shown,
     files::{HEADER, Reader},
     log::{Log, Origin},
-    secret::SecretRef,
-    shape::{Field, Shape, one_of},
+    shape::{Field, one_of},
     suggest::suggest,
     table::{Context, Table},
     tree::{Entries, Value},
-    value::FromValue as _,
 };
 
 /// A type of policy document. A domain crate implements it for its validated settings.
@@ -212,11 +209,6 @@ fn read_as<T>(
     read: impl FnOnce(&Kind, &Table<'_>) -> Option<T>,
 ) -> (Option<T>, Option<Kind>, Log, Vec<PathBuf>) {
     let Reader { mut log, files, unreadable, .. } = reader;
-    let mut secret_keys = BTreeSet::new();
-    for kind in kinds {
-        add_secret_keys(&kind.fields(), &mut secret_keys);
-    }
-    log.set_secret_keys(secret_keys);
     let whole = Origin { file: 0, span: 0..0 };
     // A file of which nothing can be read has no kind to be missed.
     if unreadable || (entries.is_empty() && log.has_errors()) {
@@ -238,23 +230,6 @@ fn read_as<T>(
     (value, Some(kind), log, files)
 }
 
-/// Adds the names of the keys, at any depth, whose values are references to secrets.
-fn add_secret_keys(fields: &[Field], names: &mut BTreeSet<&'static str>) {
-    for field in fields {
-        let mut shape = &field.shape;
-        while let Shape::List(of) | Shape::Map(of) = shape {
-            shape = of;
-        }
-        match shape {
-            Shape::Table(fields) => add_secret_keys(fields, names),
-            shape if *shape == SecretRef::shape() => {
-                names.insert(field.name);
-            }
-            _ => {}
-        }
-    }
-}
-
 /// The kind that the header names, if it is one that can be read.
 fn kind(entries: &mut Entries, kinds: &[Kind], whole: &Origin, log: &mut Log) -> Option<Kind> {
     let names: Vec<_> = kinds.iter().map(|kind| kind.name).collect();
@@ -262,6 +237,14 @@ fn kind(entries: &mut Entries, kinds: &[Kind], whole: &Origin, log: &mut Log) ->
     let kind = match entries.get("policy").map(|entry| (&entry.node.value, &entry.node.origin)) {
         Some((Value::Text(name), origin)) => match kinds.iter().find(|kind| kind.name == name) {
             Some(kind) => Some(*kind),
+            None if let [only] = kinds => {
+                let message =
+                    format!("this is a policy of kind `{}`, and one of kind `{}` is needed", shown(name), only.name);
+                let finding = Finding::error("unknown-kind", message);
+                let meant = suggest(name, [only.name]).map(|meant| format!("Did you mean `{meant}`?"));
+                log.push(Some(origin), Finding { help: meant, ..finding });
+                return None;
+            }
             None => {
                 let finding = Finding::error("unknown-kind", format!("there is no policy `{}` here", shown(name)));
                 let help = suggest(name, names.iter().copied());

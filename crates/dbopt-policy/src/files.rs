@@ -54,11 +54,16 @@ impl Reader {
     /// The tree of a text that is no file.
     pub(crate) fn text(&mut self, bytes: &[u8], name: &str) -> Entries {
         if bytes.len() as u64 > MOST_BYTES {
-            self.log.sources.push(Source { name: name.to_owned(), text: String::new(), folder: None });
+            self.log.sources.push(Source {
+                name: name.to_owned(),
+                text: String::new(),
+                folder: None,
+                included_at: None,
+            });
             self.log.push(Some(&Origin { file: 0, span: 0..0 }), too_large());
             return Entries::new();
         }
-        let mut entries = self.decoded(bytes.to_vec(), name.to_owned(), None);
+        let mut entries = self.decoded(bytes.to_vec(), name.to_owned(), None, None);
         if let Some(entry) = entries.remove("include") {
             let finding = Finding::error("bad-include", "only a file can include others");
             self.log.push(Some(&entry.key), finding.help("Write the policy to a file and name that."));
@@ -80,7 +85,7 @@ impl Reader {
             }
         };
         let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
-        let mut entries = self.decoded(bytes, name.clone(), Some(folder.clone()));
+        let mut entries = self.decoded(bytes, name.clone(), Some(folder.clone()), at.cloned());
         self.chain.push((canonical, name));
         for item in self.includes(&mut entries) {
             if let Some(included) = self.include(&folder, &item) {
@@ -155,7 +160,12 @@ impl Reader {
                 .log
                 .push(Some(at), Finding { message: format!("{}: `{}`", finding.message, shown(name)), ..finding }),
             None => {
-                self.log.sources.push(Source { name: name.to_owned(), text: String::new(), folder: None });
+                self.log.sources.push(Source {
+                    name: name.to_owned(),
+                    text: String::new(),
+                    folder: None,
+                    included_at: None,
+                });
                 let file = self.log.sources.len() - 1;
                 self.log.push(Some(&Origin { file, span: 0..0 }), finding);
             }
@@ -176,10 +186,16 @@ impl Reader {
     }
 
     /// Adds a source, and gives its tree.
-    fn decoded(&mut self, bytes: Vec<u8>, name: String, folder: Option<PathBuf>) -> Entries {
+    fn decoded(
+        &mut self,
+        bytes: Vec<u8>,
+        name: String,
+        folder: Option<PathBuf>,
+        included_at: Option<Origin>,
+    ) -> Entries {
         let file = self.log.sources.len();
         let (text, fault) = decode(bytes);
-        self.log.sources.push(Source { name, text, folder });
+        self.log.sources.push(Source { name, text, folder, included_at });
         match fault {
             Some(at) => {
                 let finding = Finding::error("bad-encoding", "the file is not UTF-8").help("Save it as UTF-8.");
@@ -216,6 +232,9 @@ fn merge(into: &mut Entries, from: Entries, path: &str, log: &mut Log) {
                 (Value::Text(one), Value::Text(other)) if header && *one == other => {}
                 (Value::Integer(one), Value::Integer(other)) if header && *one == other => {}
                 _ => {
+                    // The other value is read by nobody.
+                    log.withhold(&own.node.origin);
+                    log.withhold(&entry.node.origin);
                     let finding = Finding::error("duplicate-key", format!("`{path}` is defined twice: here and at"));
                     let help = "Keep one of the two; an include adds keys and replaces none.";
                     log.push_two(&own.key, &entry.key, finding.help(help));

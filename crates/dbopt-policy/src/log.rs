@@ -1,4 +1,7 @@
 //! What was found while a policy is read, with the sources it was found in.
+//!
+//! A finding shows its source line only when the line was understood: a secret that somebody wrote into a policy stands in
+//! a place that is not meant for it, such as an unknown key, another type, or a line that is no TOML.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,8 +10,6 @@ use std::{
 };
 
 use dbopt_finding::{Finding, LineIndex, Severity};
-
-use crate::suggest::suggest;
 
 /// Most findings told of one document.
 const MOST_FINDINGS: usize = 1_000;
@@ -24,6 +25,8 @@ pub(crate) struct Source {
     pub(crate) text: String,
     /// The folder that paths in it are relative to; none for a text that is no file.
     pub(crate) folder: Option<PathBuf>,
+    /// Where it is included from; none for the first.
+    pub(crate) included_at: Option<Origin>,
 }
 
 /// A range of bytes in one of the sources.
@@ -49,10 +52,8 @@ struct Pending {
 pub(crate) struct Log {
     pub(crate) sources: Vec<Source>,
     pending: Vec<Pending>,
-    /// What may not be shown: secrets written where a reference belongs.
+    /// What may not be shown, because it was not understood and may be a secret.
     withheld: Vec<Origin>,
-    /// Names of keys whose values are references to secrets.
-    secret_keys: BTreeSet<&'static str>,
     /// Lines with a fault of TOML itself, on which nothing else is to be said: file and start, to their end.
     broken: BTreeMap<(usize, usize), usize>,
     /// Whether an include could not be read.
@@ -72,10 +73,17 @@ impl Log {
         self.add(Some(origin), Some(other), finding);
     }
 
+    /// Adds a finding about something that is not understood, whose lines are shown in no finding.
+    pub(crate) fn push_unread(&mut self, origin: &Origin, finding: Finding) {
+        self.withhold(origin);
+        self.push(Some(origin), finding);
+    }
+
     /// Adds a fault of TOML itself; nothing more is said about its line.
     pub(crate) fn push_syntax(&mut self, origin: &Origin, finding: Finding) {
         // Further faults on a line mostly come of its first.
         if !self.on_broken_line(origin) {
+            self.withhold(origin);
             self.keep(Pending { finding, origin: Some(origin.clone()), other: None });
             let text = self.sources[origin.file].text.as_bytes();
             let start = text[..origin.span.start].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
@@ -100,15 +108,17 @@ impl Log {
         self.withheld.push(origin.clone());
     }
 
-    /// Names the keys whose values are references to secrets, so that a line with such a key is not shown when a fault
-    /// keeps its value from being read.
-    pub(crate) fn set_secret_keys(&mut self, names: BTreeSet<&'static str>) {
-        self.secret_keys = names;
-    }
-
-    /// Whether the document has a place for secrets.
-    pub(crate) fn has_secret_keys(&self) -> bool {
-        !self.secret_keys.is_empty()
+    /// Whether a key stands in a table whose header could not be read, so that nobody knows what table that is.
+    pub(crate) fn is_under_broken_header(&self, key: &Origin) -> bool {
+        let text = &self.sources[key.file].text;
+        let mut start = key.span.start;
+        while let Some(line_end) = text.get(..start).and_then(|before| before.rfind('\n')) {
+            start = text[..line_end].rfind('\n').map_or(0, |at| at + 1);
+            if text[start..].trim_start_matches([' ', '\t']).starts_with('[') {
+                return self.broken.contains_key(&(key.file, start));
+            }
+        }
+        false
     }
 
     /// Whether any finding is an error.
@@ -135,20 +145,23 @@ impl Log {
                 let name = &self.sources[other.file].name;
                 finding.message.push_str(&format!(" {name}:{}:{}", position.line, position.column));
             }
+            if let Some(at) = origin.as_ref().and_then(|origin| self.sources[origin.file].included_at.as_ref()) {
+                let line = indexes[at.file].position(at.span.start).line;
+                finding.message.push_str(&format!(" (included by {}:{line})", self.sources[at.file].name));
+            }
             findings.push(match origin {
                 None => finding,
                 Some(origin) => {
                     let source = &self.sources[origin.file];
                     let index = &indexes[origin.file];
                     let mut place = index.place(&source.name, origin.span.start);
-                    let secret = place.position.is_some_and(|at| hidden.contains(&(origin.file, at.line)));
-                    place.snippet = place.snippet.filter(|line| {
-                        !secret
-                            && !source.text.is_empty()
-                            && line.len() <= LONGEST_SNIPPET
-                            // These two are about references that were read and are none but references.
-                            && (["missing-secret", "open-secret"].contains(&finding.code.0) || !self.names_secret(line))
-                    });
+                    let is_hidden = place.position.is_some_and(|at| hidden.contains(&(origin.file, at.line)));
+                    // What concerns the whole file is not about its first line.
+                    let is_shown = !is_hidden && !origin.span.is_empty();
+                    place.snippet = place.snippet.filter(|line| is_shown && line.len() <= LONGEST_SNIPPET);
+                    if finding.code.0 == "unreadable-file" && origin.span.is_empty() {
+                        place.position = None;
+                    }
                     finding.at(place)
                 }
             });
@@ -158,14 +171,6 @@ impl Log {
             findings.push(Finding::error("too-many-findings", message).help("Mend the first ones and check again."));
         }
         findings
-    }
-
-    /// Whether a line has a word like the key of a secret. Every word counts, because a line with a fault has no parts to
-    /// rely on: the key may be misspelt, twice there, or without its `=`.
-    fn names_secret(&self, line: &str) -> bool {
-        let words = line.split(|letter: char| !(letter.is_alphanumeric() || letter == '_' || letter == '-'));
-        let mut words = words.filter(|word| !word.is_empty());
-        self.has_secret_keys() && words.any(|word| suggest(word, self.secret_keys.iter().copied()).is_some())
     }
 
     fn add(&mut self, origin: Option<&Origin>, other: Option<&Origin>, finding: Finding) {

@@ -46,7 +46,7 @@ pub(crate) fn parse(file: usize, log: &mut Log) -> Entries {
         let origin = origin(error.span());
         if error.message().starts_with("duplicate key") {
             let finding = Finding::error("duplicate-key", "key is defined twice");
-            log.push(Some(&origin), finding.help("Keep one of the two."));
+            log.push_unread(&origin, finding.help("Keep one of the two."));
         } else {
             log.push_syntax(&origin, finding(error.message(), &text));
         }

@@ -143,7 +143,7 @@ impl<'a> Table<'a> {
             );
             let value = self.value(key, node);
             value.reject(fault.help(help));
-            value.withhold_misplaced();
+            value.withhold();
             return Vec::new();
         };
         let mut values = Vec::new();
@@ -229,6 +229,11 @@ impl<'a> Table<'a> {
             if fields.iter().any(|field| field.name == name) {
                 continue;
             }
+            let mut log = self.context.log.borrow_mut();
+            log.withhold(&entry.node.origin);
+            if log.is_under_broken_header(&entry.key) {
+                continue;
+            }
             let of = if self.path.is_empty() { String::new() } else { format!(" in `{}`", self.path) };
             let finding = Finding::error("unknown-key", format!("unknown key `{}`{of}", shown(name)));
             let known = || fields.iter().map(|field| field.name);
@@ -242,7 +247,7 @@ impl<'a> Table<'a> {
                     known().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
                 )),
             };
-            self.context.log.borrow_mut().push(Some(&entry.key), finding);
+            log.push_unread(&entry.key, finding);
         }
         fields
     }

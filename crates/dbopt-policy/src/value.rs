@@ -115,23 +115,15 @@ impl<'a> Value<'a> {
             None => finding,
         };
         self.context.log.borrow_mut().push(Some(&self.node.origin), finding);
-        if matches!(shape, Shape::Table(_)) {
-            self.withhold_misplaced();
+        // A number is no secret; any other may have one in it that belongs elsewhere.
+        if matches!(self.node.value, Tree::Text(_) | Tree::List(_) | Tree::Table(_)) {
+            self.withhold();
         }
     }
 
     /// Keeps this value's source lines out of all findings: for what should be a reference to a secret and may be the secret.
     pub fn withhold(&self) {
         self.context.log.borrow_mut().withhold(&self.node.origin);
-    }
-
-    /// Keeps the source lines of a text that stands in the place of a table out of all findings, in a document that has
-    /// a place for secrets: it may be the one that belongs into the table.
-    pub(crate) fn withhold_misplaced(&self) {
-        let may_be_secret = matches!(self.node.value, Tree::Text(_) | Tree::List(_));
-        if may_be_secret && self.context.log.borrow().has_secret_keys() {
-            self.withhold();
-        }
     }
 
     /// The keys that lead here.

@@ -71,7 +71,7 @@ fn every_fault_is_found_and_located() {
     )
     .expect_err("bad");
     let expected = [
-        "r.toml:3:9: `users` is nothing that a rule can count by",
+        "r.toml:3:9: this is no client that a rule can tell",
         "r.toml:3:20: `10.0.0.1/8` has bits set after its prefix; its network is `10.0.0.0/8`",
         "r.toml:3:34: this is no reference to an API key",
         "r.toml:6:13: `10/8` is no address and no network",
@@ -176,4 +176,35 @@ fn a_watched_policy_is_replaced_only_by_a_good_one() {
     assert!(admitted(9) <= 1);
     assert!(limiter.check_now(&Request::new().user("8")).is_admitted());
     std::fs::remove_dir_all(folder).expect("removed");
+}
+
+/// A key that somebody wrote where the name of its variable belongs, whatever else is wrong there.
+#[test]
+fn keys_of_clients_are_never_shown() {
+    let hush = "sk-live-hush=";
+    for text in [
+        format!("deny = ['api_kye={hush}']"),
+        format!("deny = ['apikey={hush}', 'user=7']"),
+        format!("deny = ['{hush}']"),
+        format!("deny = ['sk-live-hush']"),
+        format!("deny = 'api_key={hush}'"),
+        format!("deny = [['api_key={hush}']]"),
+        format!("dney = ['api_key={hush}']"),
+        format!("deny = ['api_key={hush}'"),
+        format!("deny = ['user=7']\ndeny = ['api_key={hush}']"),
+        format!("api_key={hush}"),
+        format!("[deny]\napi_key = '{hush}'"),
+        format!("[rule.a]\nkey = ['api_key={hush}']\nlimits = ['1/min']"),
+        format!(
+            "[rule.a]\nkey = ['api_key']\nlimits = ['1/min']\n[[rule.a.for]]\nwho = 'api_kay={hush}'\nlimits = ['2/min']"
+        ),
+        format!(
+            "[rule.a]\nkey = ['api_key']\nlimits = ['1/min']\n[[rule.a.for]]\nwhoo = 'api_key={hush}'\nlimits = ['2/min']"
+        ),
+        format!("[rule.a]\nkey = ['api_key']\nlimits = ['1/min']\nfor = [{{ whoo = 'api_key={hush}', limits = 7 }}]"),
+    ] {
+        let text = format!("policy = 'ratelimit'\nversion = 1\n{text}\n");
+        let refused = dbopt_policy::parse::<LimitPolicy>(&text, "r.toml").expect_err("bad");
+        assert!(!format!("{:?}", refused.findings).contains("hush"), "{text}{:#?}", refused.findings);
+    }
 }

@@ -64,14 +64,37 @@ macro_rules! parsed_values {
 }
 
 parsed_values! {
-    PartValue(Part): "a part of a request", "unknown-part",
-        "Write `user`, `tenant`, `api_key`, `address`, `route`, `method`, `header:NAME` or `claim:NAME`.",
-        &["user", "address", "header:x-client"];
     RouteValue(RoutePattern): "a route", "bad-route",
         "Write a path such as `/ml/predict`; `*` is one segment, `/**` at the end is all below.",
         &["/ml/**", "/users/*/export"];
     NetworkValue(Network): "a network", "bad-network", "Write an address or a network such as `10.0.0.0/8`.",
         &["10.0.0.0/8", "2001:db8::/32"];
+}
+
+/// A part that a rule counts by.
+#[derive(Clone, Debug)]
+pub(super) struct PartValue(pub(super) Part);
+
+impl FromValue for PartValue {
+    fn from_value(value: &Value<'_>) -> Option<Self> {
+        let text = value.text(&Self::shape())?;
+        let help = "Write `user`, `tenant`, `api_key`, `address`, `route`, `method`, `header:NAME` or `claim:NAME`.";
+        let error = match Part::from_str(text) {
+            Ok(part) => return Some(Self(part)),
+            // Somebody took the key for a client, such as `api_key=…`.
+            Err(_) if text.contains('=') => {
+                value.withhold();
+                Fault::new("unknown-part", "a part that a rule counts by has no value")
+            }
+            Err(error) => Fault::new("unknown-part", error.to_string()),
+        };
+        value.reject(error.help(help));
+        None
+    }
+
+    fn shape() -> Shape {
+        Shape::Text { what: "a part of a request", pattern: None, examples: &["user", "address", "header:x-client"] }
+    }
 }
 
 /// A method.
@@ -120,7 +143,8 @@ impl FromValue for Who {
     fn from_value(value: &Value<'_>) -> Option<Self> {
         let text = value.text(&Self::shape())?;
         let Some(reference) = text.strip_prefix("api_key=") else {
-            return value.parsed(&Self::shape(), who);
+            // Whatever is not understood may be a key, too.
+            return who(text).map_err(|fault| (value.withhold(), value.reject(fault))).ok();
         };
         // Whatever stands here instead of a reference may be the key itself.
         let Ok(reference @ SecretRef::Env(_)) = SecretRef::parse(reference) else {
@@ -159,7 +183,11 @@ impl FromValue for Who {
 fn who(text: &str) -> Result<Who, Fault> {
     let network = |text: &str| {
         text.parse().map(Who::Network).map_err(|error: crate::InvalidNetwork| {
-            Fault::new("bad-client", error.to_string()).help("Write a network such as `10.0.0.0/8`, or `user=7`.")
+            let message = match error {
+                crate::InvalidNetwork::Address(_) => "this is no address and no network".to_owned(),
+                error => error.to_string(),
+            };
+            Fault::new("bad-client", message).help("Write a network such as `10.0.0.0/8`, or `user=7`.")
         })
     };
     let Some((part, value)) = text.split_once('=') else { return network(text) };
@@ -167,8 +195,16 @@ fn who(text: &str) -> Result<Who, Fault> {
         Ok(Part::Address) => network(value),
         Ok(_) if value.is_empty() => Err(Fault::new("bad-client", format!("`{part}` of what value is not said"))),
         Ok(part) => Ok(Who::Value(part, value.into())),
-        Err(error) => Err(Fault::new("bad-client", error.to_string())
-            .help("Write `user=`, `tenant=`, `address=`, `route=`, `method=`, `header:NAME=` or `claim:NAME=`.")),
+        // What stands before the `=` is not repeated either: it may be the beginning of a key.
+        Err(_) => Err(Fault::new("bad-client", "this is no client that a rule can tell").help(
+            match dbopt_policy::suggest(part, Part::NAMES) {
+                Some("api_key") => "Did you mean `api_key=env:NAME`?".to_owned(),
+                Some(meant) => format!("Did you mean `{meant}=`?"),
+                None => "Write `user=`, `tenant=`, `api_key=env:NAME`, `address=`, `route=`, `method=`, \
+                         `header:NAME=` or `claim:NAME=`."
+                    .to_owned(),
+            },
+        )),
     }
 }
 
