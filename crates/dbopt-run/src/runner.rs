@@ -170,6 +170,17 @@ impl Runner {
         }
     }
 
+    /// Writes down what became of an entry of a dead run with which the command itself has dealt.
+    ///
+    /// # Errors
+    /// When the session fails.
+    pub async fn settle(&self, entry: &Entry, fate: &Fate) -> Result<(), Error> {
+        if fate.is_settled() {
+            self.journal.close(entry.id);
+        }
+        self.journal.settle_repair(&self.control, entry, fate, None).await
+    }
+
     /// Closes an entry of a dead run that the command itself has resumed.
     ///
     /// # Errors

@@ -24,6 +24,7 @@ use crate::object::TableRef;
 use crate::policy::MaintenancePolicy;
 
 pub use history::{Done, History, Predicted, Prediction};
+pub(crate) use retention::is_expired;
 pub use retention::{Expired, Reach};
 pub use work::{Archived, Work};
 

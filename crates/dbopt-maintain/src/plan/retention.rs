@@ -168,7 +168,7 @@ fn latest(partition: &PartitionFacts) -> Option<i64> {
 }
 
 /// Whether all rows of a partition are from before the cutoff.
-pub(super) fn is_expired(partition: &PartitionFacts, cutoff: i64) -> bool {
+pub(crate) fn is_expired(partition: &PartitionFacts, cutoff: i64) -> bool {
     latest(partition).is_some_and(|latest| latest <= cutoff)
 }
 

@@ -1,0 +1,211 @@
+//! Deleting expired rows on a real server, with somebody in the way.
+
+mod support;
+
+use std::time::Duration;
+
+use dbopt_maintain::Moment;
+use dbopt_maintain::actions::{DeleteRows, Method, Retention};
+use dbopt_maintain::plan::Archived;
+use dbopt_run::{BatchLimits, Event, Limits, Options, Outcome};
+use dbopt_testkit::{Cluster, Database};
+use support::{client, database, options, reason, run, start, table};
+
+/// Ten thousand rows, one a minute since 1970, of which 3,000 are before `CUTOFF`; and some whose time is none.
+const TABLE: &str = "CREATE TABLE t (id int PRIMARY KEY, at timestamptz, note text) WITH (autovacuum_enabled = off); \
+                     INSERT INTO t SELECT n, to_timestamp(n * 60), repeat('x', 50) FROM generate_series(0, 9999) n; \
+                     INSERT INTO t VALUES (-1, NULL, 'null'), (-2, 'infinity', 'inf'), (-3, '-infinity', '-inf'); \
+                     CREATE INDEX t_at_idx ON t (at); CREATE TABLE other (a int)";
+
+const CUTOFF: Moment = Moment::Instant(3000 * 60 * 1_000_000);
+
+fn retention() -> Retention {
+    Retention::new("at", CUTOFF)
+}
+
+fn small() -> Options {
+    let batches = BatchLimits { target: Duration::from_millis(5), smallest: 50, largest: 500 };
+    Options { batches, ..options() }
+}
+
+/// How many rows are left, and how many of them are expired.
+fn left(database: &Database<'_>) -> String {
+    database
+        .value("SELECT count(*) || ' ' || count(*) FILTER (WHERE at < to_timestamp(180000) AND isfinite(at)) FROM t")
+}
+
+#[tokio::test]
+async fn expired_rows_go_in_batches_and_no_other_and_none_is_left_dead() {
+    for method in [Method::Pages, Method::Keys] {
+        let database = database(Cluster::shared(), TABLE).await;
+        let action = DeleteRows::new(&table(&database, "t"), Retention { method, vacuum_after: 1000, ..retention() });
+        let before: i64 = support::number(&database, "SELECT txid_snapshot_xmax(txid_current_snapshot())");
+        let report = run(&database, small(), action.clone()).await;
+        assert_eq!(report.outcome, Outcome::Done, "{method:?}");
+        assert_eq!(left(&database), "7003 0", "{method:?}");
+        assert_eq!(database.value("SELECT string_agg(id::text, ' ' ORDER BY id) FROM t WHERE id < 0"), "-3 -2 -1");
+        let after: i64 = support::number(&database, "SELECT txid_snapshot_xmax(txid_current_snapshot())");
+        assert!(after - before > 6, "each batch is a transaction: {}", after - before);
+        assert_eq!(database.value("SELECT pg_stat_get_dead_tuples('t'::regclass)"), "0");
+        let vacuums: i64 = support::number(&database, "SELECT pg_stat_get_vacuum_count('t'::regclass)");
+        assert!(vacuums >= 2, "it is vacuumed between chunks and at the end: {vacuums}");
+        let report = run(&database, small(), action).await;
+        assert_eq!(report.outcome, Outcome::Skipped("no row is expired".to_owned()));
+        assert_eq!(database.value("SELECT count(*) FROM dbopt.journal WHERE closed_at IS NULL"), "0");
+    }
+}
+
+#[tokio::test]
+async fn times_without_a_zone_and_days_are_judged_by_the_applications_clock() {
+    for (kind, method) in [("timestamp", Method::Pages), ("date", Method::Keys)] {
+        let sql = format!(
+            "CREATE TABLE t (at {kind}); INSERT INTO t SELECT '1970-01-01'::timestamp + n * interval '12 hours' \
+             FROM generate_series(0, 99) n; CREATE INDEX ON t (at)"
+        );
+        let database = database(Cluster::shared(), &sql).await;
+        let ten_days = Moment::Civil(10 * 86_400 * 1_000_000);
+        let rule = Retention { method, ..Retention::new("at", ten_days) };
+        assert_eq!(run(&database, small(), DeleteRows::new(&table(&database, "t"), rule)).await.outcome, Outcome::Done);
+        assert_eq!(database.value("SELECT count(*) || ' ' || min(at)::date FROM t"), "80 1970-01-11", "{kind}");
+        // A cutoff of the other kind would be hours off.
+        let report = run(&database, small(), DeleteRows::new(&table(&database, "t"), retention())).await;
+        assert!(reason(&report).contains("cannot be judged"), "{report:?}");
+    }
+}
+
+#[tokio::test]
+async fn rows_are_in_the_archive_before_they_go() {
+    let database = database(Cluster::shared(), TABLE).await;
+    let t = table(&database, "t");
+    let archive = Archived::Table { schema: "public".to_owned(), name: "old t".to_owned() };
+    let rule = Retention { archive: Some(archive.clone()), cutoff: Moment::Instant(60_000_000_000), ..retention() };
+    let report = run(&database, small(), DeleteRows::new(&t, rule.clone())).await;
+    assert_eq!(report.outcome, Outcome::Done);
+    assert_eq!(database.value("SELECT count(*) || ' ' || max(id) FROM \"old t\""), "1000 999");
+
+    // Into a file, which can be read back as it was.
+    let folder = std::env::temp_dir().join(format!("dbopt-archive-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let rule = Retention { archive: Some(Archived::Folder(folder.clone())), ..retention() };
+    assert_eq!(run(&database, small(), DeleteRows::new(&t, rule.clone())).await.outcome, Outcome::Done);
+    assert_eq!(left(&database), "7003 0");
+    let files: Vec<_> = std::fs::read_dir(&folder).expect("it is there").flatten().collect();
+    let [file] = &files[..] else { panic!("{files:?}") };
+    let rows = std::fs::read_to_string(file.path()).expect("it is text");
+    std::fs::remove_dir_all(&folder).expect("it goes");
+    assert_eq!(rows.lines().count(), 2000);
+    assert!(rows.starts_with("1000\t1970-01-01 "), "{}", rows.lines().next().unwrap_or_default());
+
+    // Nothing goes that cannot be put there.
+    let rule = Retention { cutoff: Moment::Instant(240_000_000_000), ..rule };
+    let report = run(&database, small(), DeleteRows::new(&t, rule.clone())).await;
+    assert!(matches!(&report.outcome, Outcome::Failed(why) if why.contains("no archive can be written")), "{report:?}");
+    database.execute("ALTER TABLE t ADD COLUMN more int");
+    let rule = Retention { archive: Some(archive), ..rule };
+    let report = run(&database, small(), DeleteRows::new(&t, rule)).await;
+    assert!(matches!(&report.outcome, Outcome::Failed(why) if why.contains("not the same columns")), "{report:?}");
+    assert_eq!(left(&database), "7003 0");
+}
+
+#[tokio::test]
+async fn what_would_hurt_or_surprise_is_refused_and_nothing_goes() {
+    let sql = "CREATE TABLE lines (t_id int REFERENCES t, a int); \
+               CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN OLD; END'";
+    let database = database(Cluster::shared(), &format!("{TABLE}; {sql}")).await;
+    let t = table(&database, "t");
+    let refused = async |rule: Retention, why: &str| {
+        let report = run(&database, small(), DeleteRows::new(&t, rule)).await;
+        assert!(matches!(&report.outcome, Outcome::Failed(reason) if reason.contains(why)), "{why}: {report:?}");
+        assert_eq!(left(&database), "10003 3000", "{why}");
+        assert_eq!(database.value("SELECT count(*) FROM dbopt.journal"), "0", "{why}");
+    };
+    refused(retention(), "the foreign key `lines_t_id_fkey` of `public.lines` has no index").await;
+    // One that only covers some rows, and one that has the column last, do not help.
+    database.execute("CREATE INDEX ON lines (t_id) WHERE a = 1; CREATE INDEX ON lines (a, t_id)");
+    refused(retention(), "has no index").await;
+    database.execute(
+        "CREATE INDEX ON lines (t_id, a); ALTER TABLE lines DROP CONSTRAINT lines_t_id_fkey, \
+         ADD FOREIGN KEY (t_id) REFERENCES t ON DELETE CASCADE",
+    );
+    refused(retention(), "rows of `public.lines` would be changed along").await;
+    let listed = Retention { cascades: vec!["public.lines".to_owned()], ..retention() };
+    database.execute("CREATE TRIGGER gone BEFORE DELETE ON t FOR EACH ROW EXECUTE FUNCTION f()");
+    refused(listed.clone(), "the trigger `gone` would fire").await;
+    let listed = Retention { triggers: vec!["gone".to_owned()], ..listed };
+    refused(Retention { most_rows: 2999, ..listed.clone() }, "more than 2999 rows would go").await;
+    refused(Retention { most_share: 0.29, ..listed.clone() }, "a share of 0.29 of about").await;
+    refused(Retention { column: "note".to_owned(), ..listed.clone() }, "of type text").await;
+    refused(Retention { column: "when".to_owned(), ..listed.clone() }, "no column `when`").await;
+    database.execute("DROP INDEX t_at_idx");
+    refused(Retention { method: Method::Keys, ..listed.clone() }, "no index begins with `at`").await;
+    let whole = Retention { most_rows: 3000, ..listed };
+    assert_eq!(run(&database, small(), DeleteRows::new(&t, whole)).await.outcome, Outcome::Done);
+    assert_eq!(left(&database), "7003 0");
+}
+
+#[tokio::test]
+async fn a_row_that_somebody_holds_is_left_to_the_next_run_and_nobody_is_cancelled() {
+    for method in [Method::Pages, Method::Keys] {
+        let database = database(Cluster::shared(), TABLE).await;
+        let writer = client(&database).await;
+        writer
+            .batch_execute("SET application_name = 'shop'; BEGIN; UPDATE t SET note = '' WHERE id = 1500")
+            .await
+            .expect("it writes");
+        let action = DeleteRows::new(&table(&database, "t"), Retention { method, ..retention() });
+        let report = run(&database, small(), action.clone()).await;
+        let Outcome::Blocked(why) = &report.outcome else { panic!("{report:?}") };
+        assert!(why.contains("rows of 1 batches are locked") && why.contains("shop"), "{why}");
+        let some: i64 = support::number(&database, "SELECT count(*) FROM t WHERE id BETWEEN 0 AND 2999");
+        assert!((1..=600).contains(&some), "only its batch stays: {some}");
+        writer.batch_execute("COMMIT").await.expect("nobody disturbed it");
+        assert_eq!(run(&database, small(), action).await.outcome, Outcome::Done);
+        assert_eq!(left(&database), "7003 0");
+    }
+}
+
+#[tokio::test]
+async fn rows_that_are_gone_and_cannot_be_removed_are_no_success() {
+    let database = database(Cluster::shared(), TABLE).await;
+    let reader = client(&database).await;
+    reader.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT FROM other").await.expect("it reads");
+    let report = run(&database, small(), DeleteRows::new(&table(&database, "t"), retention())).await;
+    let Outcome::Blocked(why) = &report.outcome else { panic!("{report:?}") };
+    assert!(why.starts_with("3000 rows went; 3000 dead rows could not be removed, because of process"), "{why}");
+    reader.batch_execute("SELECT FROM other; COMMIT").await.expect("nobody disturbed it");
+}
+
+#[tokio::test]
+async fn a_stop_and_a_throttle_are_heeded_between_batches() {
+    let database = database(Cluster::shared(), TABLE).await;
+    let action = DeleteRows::new(&table(&database, "t"), retention());
+    let options = small();
+    let flag = options.stop.flag.clone();
+    let mut runner = start(&database, options).await;
+    let mut actions: Vec<Box<dyn dbopt_run::Action>> = vec![Box::new(action)];
+    let reports = runner
+        .execute(&mut actions, &mut |event| {
+            if matches!(event, Event::Progress(_)) {
+                flag.store(true, std::sync::atomic::Ordering::Relaxed);
+            }
+        })
+        .await
+        .expect("it runs");
+    runner.finish(&reports).await.expect("it ends");
+    let Outcome::Deferred(why) = &reports[0].outcome else { panic!("{reports:?}") };
+    assert!(why.ends_with("rows went; a stop was asked for"), "{why}");
+    let gone: i64 = 10003 - support::number::<i64>(&database, "SELECT count(*) FROM t");
+    assert!((1..3000).contains(&gone), "what was begun is finished: {gone}");
+
+    // WAL that comes too fast holds the batches up until patience is over.
+    let limits = Limits {
+        wal_rate: Some(1.0),
+        patience: Duration::from_millis(300),
+        pause: Duration::from_millis(50),
+        ..Limits::default()
+    };
+    let mut runner = start(&database, Options { limits, ..small() }).await;
+    let reports = runner.execute(&mut actions, &mut |_| {}).await.expect("it runs");
+    assert!(matches!(&reports[0].outcome, Outcome::Blocked(why) if why.contains("bytes of WAL")), "{reports:?}");
+    runner.finish(&reports).await.expect("it ends");
+}
