@@ -12,6 +12,7 @@ mod audit;
 mod classes;
 mod limits;
 mod logs;
+mod maintain;
 mod measure;
 mod peer;
 mod server;
@@ -40,6 +41,8 @@ enum Bench {
     Audit(audit::Args),
     /// The rate limiter beside governor, limitador, moka and bare commands
     Limits(limits::Args),
+    /// Estimates of bloat against what is really reclaimed
+    Maintain(maintain::Args),
 }
 
 /// Runs a bench.
@@ -52,6 +55,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Bench::Audit(args) => audit::run(&dbopt()?, args),
         // A library is measured.
         Bench::Limits(args) => limits::run(args),
+        Bench::Maintain(args) => maintain::run(args),
     }
 }
 

@@ -5,6 +5,7 @@ pub mod actions;
 mod bloat;
 mod error;
 mod facts;
+mod health;
 mod object;
 pub mod plan;
 pub mod policy;
@@ -15,6 +16,7 @@ pub use facts::{
     Autovacuum, Bound, ColumnFacts, Facts, Holder, HolderKind, IndexFacts, IndexMethod, KeyFacts, Limit, Moment,
     PartitionFacts, ServerFacts, Storage, TableFacts, TableKind, horizon,
 };
+pub use health::{Behind, Cause, behind};
 pub use object::{IndexRef, TableRef};
 pub use plan::Plan;
 pub use policy::MaintenancePolicy;

@@ -44,9 +44,13 @@ const AWKWARD: &str = "
     CREATE INDEX wide_flag ON wide (flag);
     CREATE INDEX wide_b_id ON wide (b, id);
     CREATE INDEX wide_lower ON wide (lower(b)) WHERE flag;
+    CREATE INDEX wide_rare ON wide (id) WHERE n < 5;
     CREATE INDEX wide_few ON wide ((id / 20));
     CREATE INDEX wide_a ON wide (a);
     DELETE FROM wide WHERE id % 3 = 0;
+    CREATE TABLE added (id int);
+    INSERT INTO added SELECT generate_series(1, 30000);
+    ALTER TABLE added ADD later text DEFAULT 'no row has it yet', ADD empty int;
     CREATE TABLE long (id int, body text);
     ALTER TABLE long ALTER body SET STORAGE EXTERNAL;
     INSERT INTO long SELECT n, repeat(md5(n::text), n % 200) FROM generate_series(1, 2000) n;
@@ -62,6 +66,7 @@ async fn what_a_rewrite_gives_back_is_told_before() {
     assert_eq!(wide.method, Method::Sample { pages: 100 });
     assert!(wide.rows.is_some_and(|rows| (rows - 13_334.0).abs() < 400.0), "{wide:?}");
     assert!(wide.reclaimable().is_some_and(|bytes| bytes > wide.bytes_now / 4), "{wide:?}");
+    assert!(found.indexes.values().all(|bloat| bloat.bytes_after.is_some()), "{:?}", found.indexes);
     let long = table(&facts, "long");
     let toast = &found.tables[&long.toast.expect("it has one")];
     assert!(toast.reclaimable().is_some_and(|bytes| bytes > toast.bytes_now / 5), "{toast:?}");

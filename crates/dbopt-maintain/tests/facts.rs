@@ -75,7 +75,7 @@ async fn indexes_come_with_their_keys() {
     database.execute(
         "CREATE COLLATION loose (provider = icu, locale = 'und', deterministic = false);
          CREATE FUNCTION own(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1';
-         CREATE TABLE t (id int PRIMARY KEY, a text, n numeric, b name, c text COLLATE loose, r int4range,
+         CREATE TABLE t (id int PRIMARY KEY, a text, n numeric, b name, c text COLLATE loose, k char(5), r int4range,
                          EXCLUDE USING gist (r WITH &&));
          CREATE TABLE child (t int REFERENCES t);
          CREATE INDEX plain ON t (a, b) WITH (fillfactor = 75);
@@ -83,6 +83,7 @@ async fn indexes_come_with_their_keys() {
          CREATE INDEX stranger ON t (own(id));
          CREATE INDEX numbers ON t (n);
          CREATE INDEX loosely ON t (c);
+         CREATE INDEX blanks ON t (k);
          CREATE INDEX included ON t (a) INCLUDE (id);
          CREATE INDEX undeduplicated ON t (a) WITH (deduplicate_items = off);
          CREATE INDEX words ON t USING gin (to_tsvector('simple', a));
@@ -103,7 +104,7 @@ async fn indexes_come_with_their_keys() {
     assert_eq!(expression.keys[0].expression.as_deref(), Some("lower(a)"));
     assert_eq!((expression.predicate.as_deref(), expression.is_built_in), (Some("(id > 5)"), true));
     assert!(!index(&facts, "stranger").is_built_in, "a user's function is not for this role to run");
-    for name in ["numbers", "loosely", "included", "undeduplicated", "t_pkey"] {
+    for name in ["numbers", "loosely", "blanks", "included", "undeduplicated", "t_pkey"] {
         assert!(!index(&facts, name).is_deduplicated, "{name}");
     }
     assert_eq!((index(&facts, "included").key_count, index(&facts, "included").keys.len()), (1, 2));

@@ -40,7 +40,15 @@ impl Ask {
             return Err(hidden);
         }
         for column in &table.columns {
-            let field = column.is_stored.then(|| ask.field(length_of(&name(column))));
+            let length = |name: String| match column.is_added && column.length == -1 {
+                // The default that rows do not have yet has a length word of four bytes, and will have one of a byte.
+                true => format!(
+                    "CASE WHEN pg_column_size({name}) <= 130 AND octet_length({name}::text) + 4 = pg_column_size({name}) \
+                     THEN pg_column_size({name}) - 3 ELSE pg_column_size({name}) END"
+                ),
+                false => length_of(&name),
+            };
+            let field = column.is_stored.then(|| ask.field(length(name(column))));
             ask.columns.push((column.clone(), field));
         }
         Ok(ask)

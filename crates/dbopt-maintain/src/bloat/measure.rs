@@ -202,7 +202,7 @@ impl<'a> Work<'a> {
         let fetched;
         if let Some(predicate) = index.facts.predicate.as_ref().filter(|_| !sample.is_whole() && all.len() < FEW) {
             let sql = format!(
-                "SELECT count(*) FROM (SELECT FROM ONLY {} AS t WHERE {predicate} LIMIT {COUNTED}) AS some",
+                "SELECT count(*) FROM (SELECT FROM ONLY {} AS t WHERE {predicate} LIMIT {COUNTED}) AS entries",
                 table.table
             );
             let counted: i64 = self.session.query(&sql, &[]).await?.first().map_or(0, |row| row.get(0));

@@ -182,6 +182,7 @@ async fn tables(transaction: &Transaction<'_>, server: &ServerFacts) -> Result<V
             number: row.get("number")?,
             name: row.get("name")?,
             is_stored: row.get("is_stored")?,
+            is_added: row.get("is_added")?,
             length: row.get("length")?,
             align: align(row.get("align")?),
             storage: storage(row.get("storage")?),

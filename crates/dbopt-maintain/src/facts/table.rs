@@ -103,6 +103,8 @@ pub struct ColumnFacts {
     pub name: String,
     /// Whether it is stored: neither dropped nor computed when read.
     pub is_stored: bool,
+    /// Whether it was added with a default to rows that do not have it until they are written again.
+    pub is_added: bool,
     /// Bytes of a value; -1 where they have a length word, -2 where they end with a zero byte (`typlen`).
     pub length: i16,
     /// What its values are aligned to, in bytes.

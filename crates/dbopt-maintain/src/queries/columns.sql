@@ -5,6 +5,7 @@ SELECT
     a.attname::text AS name,
     -- Virtual columns (18) are computed when they are read.
     NOT a.attisdropped AND a.attgenerated <> 'v' AS is_stored,
+    a.atthasmissing AS is_added,
     a.attlen AS length,
     a.attalign::text AS align,
     a.attstorage::text AS storage,
