@@ -154,3 +154,33 @@ async fn nothing_is_read_when_the_time_is_over_and_no_table_is_read_whole_beyond
     }
     assert!(blocks <= 40, "{blocks} pages were touched");
 }
+
+#[tokio::test]
+async fn small_tables_go_by_what_analyze_found() {
+    let database = Cluster::shared().database();
+    database.execute(
+        "CREATE TABLE t (id int PRIMARY KEY, kind int, note text, empty int);
+         INSERT INTO t SELECT n, n % 5, md5(n::text) FROM generate_series(1, 1000) n;
+         CREATE INDEX t_kind ON t (kind); CREATE INDEX t_note ON t (note, id) WHERE kind < 3;
+         DELETE FROM t WHERE id > 500;",
+    );
+    let by = async |small| {
+        let (facts, found) = estimates(&database, None, &Sampling { small, ..Sampling::default() }).await;
+        let names = ["t_pkey", "t_kind", "t_note"];
+        let indexes = names.map(|name| found.indexes[&index(&facts, name).index.oid].clone());
+        (found.tables[&table(&facts, "t").table.oid].clone(), indexes)
+    };
+    // It was never analysed, so it is read.
+    assert_eq!(by(1 << 20).await.0.method, Method::Whole);
+    database.execute("ANALYZE t");
+    let (read, small) = (by(0).await, by(1 << 20).await);
+    assert_eq!((read.0.method.clone(), small.0.method.clone()), (Method::Whole, Method::Catalogue));
+    assert_eq!(small.0.bytes_after, read.0.bytes_after);
+    for (small, read) in small.1.iter().zip(&read.1) {
+        assert_eq!(small.method, Method::Catalogue);
+        let pages = |bytes: Option<u64>| bytes.expect("an answer") as i64 / 8192;
+        assert!((pages(small.bytes_after) - pages(read.bytes_after)).abs() <= 1, "{small:?} {read:?}");
+    }
+    database.execute("UPDATE t SET kind = 7");
+    assert_eq!(by(1 << 20).await.0.method, Method::Whole, "it changed since");
+}

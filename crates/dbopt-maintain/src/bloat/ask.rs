@@ -5,6 +5,9 @@ use dbopt_sql::quote_ident;
 use super::width::{self, Value};
 use crate::facts::{ColumnFacts, IndexFacts, IndexMethod, KeyFacts, Storage, TableFacts};
 
+/// Why there is no answer for other kinds of indexes.
+pub(super) const ONLY_BTREES: &str = "only B-trees can be computed; other kinds depend on more than lengths";
+
 /// A row as it was read: one number for each thing that was asked, null as none.
 pub(super) type Numbers = Vec<Option<i64>>;
 
@@ -58,12 +61,7 @@ impl Ask {
     pub(super) fn add_index<'a>(&mut self, facts: &'a IndexFacts) -> Result<IndexAsk<'a>, String> {
         match facts.method {
             IndexMethod::Btree => {}
-            IndexMethod::Other => return Err("nothing is known of its access method".to_owned()),
-            _ => {
-                return Err(
-                    "only B-trees can be computed; the content of this kind depends on more than lengths".to_owned()
-                );
-            }
+            _ => return Err(ONLY_BTREES.to_owned()),
         }
         if !facts.is_built_in {
             return Err("it calls functions or operators of users, which are not run".to_owned());

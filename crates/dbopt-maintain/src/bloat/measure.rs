@@ -5,14 +5,15 @@ use std::time::{Duration, Instant};
 
 use dbopt_pg::Session;
 
-use super::ask::{Ask, IndexAsk, Numbers};
+use super::ask::{Ask, IndexAsk, Numbers, ONLY_BTREES};
 use super::btree::{self, Build, Group};
+use super::catalogue::Catalogue;
 use super::estimate::{Estimates, IndexBloat, Method, TableBloat};
 use super::exact::Pgstattuple;
 use super::sample::{self, Sample};
 use super::{heap, repeats};
 use crate::error::Error;
-use crate::facts::{Facts, IndexFacts, TableFacts, TableKind};
+use crate::facts::{Facts, IndexFacts, IndexMethod, TableFacts, TableKind};
 
 /// How much may be read.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,13 +24,15 @@ pub struct Sampling {
     pub lookups: u32,
     /// After this time what is left is answered with "unknown"; the largest come first.
     pub time: Duration,
+    /// A table that takes no more bytes than this, with all that hangs on it, goes by what ANALYZE found and is not read.
+    pub small: u64,
     /// Whether pgstattuple counts the rows, which reads whole tables, where it is there and allowed.
     pub exact: bool,
 }
 
 impl Default for Sampling {
     fn default() -> Self {
-        Self { pages: 300, lookups: 120, time: Duration::from_secs(60), exact: false }
+        Self { pages: 300, lookups: 120, time: Duration::from_secs(60), small: 256 << 10, exact: false }
     }
 }
 
@@ -64,7 +67,8 @@ pub async fn estimate(
     for index in &facts.indexes {
         of_table.entry(index.index.table.oid).or_default().push(index);
     }
-    let mut work = Work { session, facts, of_table, sampling, exact, estimates: Estimates::default() };
+    let catalogue = if sampling.small > 0 { Catalogue::load(session).await? } else { Catalogue::default() };
+    let mut work = Work { session, facts, of_table, catalogue, sampling, exact, estimates: Estimates::default() };
     for table in tables {
         if Instant::now() < end {
             work.table(table).await?;
@@ -83,6 +87,7 @@ struct Work<'a> {
     facts: &'a Facts,
     /// The indexes of each table.
     of_table: BTreeMap<u32, Vec<&'a IndexFacts>>,
+    catalogue: Catalogue,
     sampling: &'a Sampling,
     exact: Option<Pgstattuple>,
     estimates: Estimates,
@@ -92,6 +97,9 @@ impl<'a> Work<'a> {
     async fn table(&mut self, table: &TableFacts) -> Result<(), Error> {
         if let Some(reason) = unreadable(table) {
             self.unknown(table, &reason);
+            return Ok(());
+        }
+        if self.small(table) {
             return Ok(());
         }
         let mut ask = match Ask::of_table(table) {
@@ -132,6 +140,33 @@ impl<'a> Work<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Answers for a small table without reading it, if that is possible.
+    fn small(&mut self, table: &TableFacts) -> bool {
+        let page = self.facts.server.block_size;
+        let (indexes, toast) = (self.indexes(table), table.toast.and_then(|oid| self.facts.table(oid)));
+        let bytes = table.bytes + indexes.iter().map(|index| index.bytes).sum::<u64>();
+        if bytes > self.sampling.small || toast.is_some_and(|toast| toast.bytes > 0) {
+            return false;
+        }
+        let Some(small) = self.catalogue.estimate(table, &indexes, page) else { return false };
+        self.estimates.tables.insert(table.table.oid, small.heap);
+        self.estimates.indexes.extend(small.indexes);
+        for index in indexes.into_iter().filter(|index| index.method != IndexMethod::Btree) {
+            self.unknown_index(index, ONLY_BTREES);
+        }
+        if let Some(toast) = toast {
+            let bloat = TableBloat { bytes_now: 0, bytes_after: Some(0), rows: Some(0.0), method: Method::Catalogue };
+            self.estimates.tables.insert(toast.table.oid, bloat);
+            for index in self.indexes(toast) {
+                // An empty index has one page.
+                let bytes_after = Some(index.bytes.min(u64::from(page)));
+                let bloat = IndexBloat { bytes_now: index.bytes, bytes_after, method: Method::Catalogue };
+                self.estimates.indexes.insert(index.index.oid, bloat);
+            }
+        }
+        true
     }
 
     /// Live rows, and whether pgstattuple counted them.

@@ -98,7 +98,8 @@ fn dead(facts: &Facts, table: &TableFacts) -> Option<Behind> {
     if let Some(interval) = interval
         && (overdue || (dead >= FEW && pass > interval))
     {
-        let why = format!("{waits}; a pass takes about {pass:.0} s, and the next {limit:.0} die within {interval:.0} s");
+        let why =
+            format!("{waits}; a pass takes about {pass:.0} s, and the next {limit:.0} die within {interval:.0} s");
         return Some(said(facts, table, Cause::Slow, why, faster(facts, pass, interval)));
     }
     if overdue {
@@ -170,13 +171,7 @@ fn faster(facts: &Facts, pass: f64, interval: f64) -> Vec<(String, String)> {
 }
 
 /// Settings of a TOAST table are made on the table it belongs to.
-fn said(
-    facts: &Facts,
-    table: &TableFacts,
-    cause: Cause,
-    why: String,
-    settings: Vec<(String, String)>,
-) -> Behind {
+fn said(facts: &Facts, table: &TableFacts, cause: Cause, why: String, settings: Vec<(String, String)>) -> Behind {
     let owner = facts.tables.iter().find(|owner| owner.toast == Some(table.table.oid));
     let prefix = if owner.is_some() { "toast." } else { "" };
     let settings = settings.into_iter().map(|(name, value)| (format!("{prefix}{name}"), value)).collect();
