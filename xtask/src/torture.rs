@@ -1,6 +1,7 @@
 //! `cargo xtask torture`: ends a command in every way at many random moments, and looks what the next run makes of it.
 //!
-//! The everyday tests do the same at a handful of moments (`crates/dbopt/tests/torture.rs`).
+//! The everyday tests do the same at a handful of moments (`crates/dbopt/tests/torture.rs`,
+//! `crates/dbopt-maintain/tests/torture.rs`).
 
 use std::process::ExitCode;
 
@@ -27,15 +28,21 @@ pub(crate) struct Args {
 /// The commands that can be.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum Tortured {
+    /// Building and dropping indexes
     Apply,
+    /// Every action of maintenance
+    Maintain,
 }
 
 /// Runs it; the exit code is that of the test.
 pub(crate) fn torture(args: &Args) -> anyhow::Result<ExitCode> {
     let server = setup::server()?;
-    let Tortured::Apply = args.command;
+    let package = match args.command {
+        Tortured::Apply => "dbopt",
+        Tortured::Maintain => "dbopt-maintain",
+    };
     let mut command = cargo();
-    command.args(["test", "--package", "dbopt", "--test", "torture", "--", "--nocapture"]);
+    command.args(["test", "--package", package, "--test", "torture", "--", "--nocapture"]);
     command.env(BIN_VARIABLE, server.folder()).env("DBOPT_TORTURE_POINTS", args.points.to_string());
     if let Some(seed) = args.seed {
         command.env("DBOPT_TORTURE_SEED", seed.to_string());

@@ -4,6 +4,8 @@
 //! passes a table over. So who holds the horizon is looked at before and after, and what is left is counted
 //! (<https://www.postgresql.org/docs/current/routine-vacuuming.html>).
 
+use std::time::Duration;
+
 use dbopt_run::{Action, Effect, Error, Hands, Outcome, Pending, STATEMENT, Step};
 
 use super::object::{Counters, counted, counters, passed_over, step};
@@ -71,32 +73,48 @@ impl Vacuum {
 
     /// Does it, as a step of its own or as the end of another, in whose name `hands` writes.
     pub(super) async fn act(&self, hands: &mut Hands<'_>) -> Result<Effect, Error> {
-        let before = match counters(hands.control, &self.table).await? {
+        let first = match counters(hands.control, &self.table).await? {
             Ok(counters) => counters,
             Err(outcome) => return Ok(outcome.into()),
         };
-        let held = holders(hands).await?;
         let names = (self.step.schema.as_str(), self.step.object.as_str());
         let statement = self.step.statements[0].as_str();
         let entry = hands.journal.open(hands.control, STATEMENT, names, Some(self.table.oid), statement, None).await?;
-        let outcome = hands.in_turns(statement, self.step.table.as_ref()).await?;
+        let mut before = first.clone();
+        let mut tries = TRIES;
+        let (outcome, after) = loop {
+            let (outcome, after, is_passing) = self.once(hands, &before).await?;
+            tries -= 1;
+            if !is_passing || tries == 0 || hands.options.stop.reason(None).is_some() {
+                break (outcome, after);
+            }
+            // Whoever was in the way has only just begun, and will soon have ended.
+            tokio::time::sleep(PAUSE).await;
+            // What was dead at first is what it is measured by.
+            before = after.map_or(before, |after| Counters { dead: first.dead, xid_age: first.xid_age, ..after });
+        };
         hands.journal.close(entry);
-        if let Some(outcome) = outcome {
-            return Ok(outcome.into());
+        let bytes_after = after.map(|after| after.bytes);
+        Ok(Effect { outcome, bytes_before: Some(first.bytes), bytes_after, definition: None })
+    }
+
+    /// One VACUUM: what it comes to, what is counted afterwards, and whether another try is worth while.
+    async fn once(&self, hands: &mut Hands<'_>, before: &Counters) -> Result<(Outcome, Option<Counters>, bool), Error> {
+        let held = holders(hands).await?;
+        if let Some(outcome) = hands.in_turns(&self.step.statements[0], self.step.table.as_ref()).await? {
+            return Ok((outcome, None, false));
         }
-        let after = match counted(hands.control, &self.table, &before, |counters| counters.vacuums).await? {
+        let after = match counted(hands.control, &self.table, before, |counters| counters.vacuums).await? {
             Ok(Some(after)) => after,
-            Ok(None) => return Ok(passed_over(hands, &self.step, &before).await?.into()),
-            Err(outcome) => return Ok(outcome.into()),
+            Ok(None) => return Ok((passed_over(hands, &self.step, before).await?, None, false)),
+            Err(outcome) => return Ok((outcome, None, false)),
         };
         let still = holders(hands).await?;
-        let holder = held.into_iter().find(|holder| still.contains(holder));
-        Ok(Effect {
-            outcome: self.outcome(&before, &after, holder),
-            bytes_before: Some(before.bytes),
-            bytes_after: Some(after.bytes),
-            definition: None,
-        })
+        let holder = held.into_iter().find(|holder| still.iter().any(|still| is_same(holder, still)));
+        let outcome = self.outcome(before, &after, holder.as_ref().map(named));
+        let is_young = |holder: &Holder| holder.seconds.is_some_and(|seconds| seconds < YOUNG);
+        let is_passing = matches!(outcome, Outcome::Blocked(_)) && holder.as_ref().is_some_and(is_young);
+        Ok((outcome, Some(after), is_passing))
     }
 
     /// Blocked, when somebody held the horizon all the while and less than half of the work was done.
@@ -113,17 +131,36 @@ impl Vacuum {
     }
 }
 
+/// How often it is tried while somebody is in the way who has only just begun.
+const TRIES: u32 = 3;
+
+/// The pause between two tries.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// A transaction younger than this, in seconds, is about to end.
+const YOUNG: f64 = 5.0;
+
 /// Who holds the horizon of this database's rows, the oldest first.
-async fn holders(hands: &Hands<'_>) -> Result<Vec<String>, Error> {
-    let holders = horizon(hands.control).await?;
-    let is_other = |holder: &Holder| !holder.only_catalogues && holder.pid != Some(hands.work_pid);
-    let named = |holder: &Holder| match holder.kind {
+async fn holders(hands: &Hands<'_>) -> Result<Vec<Holder>, Error> {
+    let mut holders = horizon(hands.control).await?;
+    holders.retain(|holder| !holder.only_catalogues && holder.pid != Some(hands.work_pid));
+    Ok(holders)
+}
+
+/// Whether two looks have met the same: of a session, the same transaction.
+fn is_same(first: &Holder, later: &Holder) -> bool {
+    let is_one = first.pid == later.pid && (first.pid.is_some() || first.name == later.name);
+    let is_older = first.seconds.zip(later.seconds).is_none_or(|(first, later)| later >= first);
+    first.kind == later.kind && is_one && is_older
+}
+
+fn named(holder: &Holder) -> String {
+    match holder.kind {
         HolderKind::Session => holder.name.clone(),
         HolderKind::Prepared => format!("prepared transaction `{}`", holder.name),
         HolderKind::Slot => format!("replication slot `{}`", holder.name),
         HolderKind::Standby => format!("standby `{}`", holder.name),
-    };
-    Ok(holders.iter().filter(|holder| is_other(holder)).map(named).collect())
+    }
 }
 
 impl Action for Vacuum {
