@@ -8,7 +8,7 @@ use crate::metadata::Metadata;
 use crate::shell::{capture, cargo, say};
 
 /// The formats that have a schema, by the name under which `dbopt schema` knows them.
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 13] = [
     "advice",
     "apply",
     "audit",
@@ -17,6 +17,8 @@ const NAMES: [&str; 11] = [
     "limits-check",
     "limits-simulate",
     "logs",
+    "maintain-plan",
+    "maintain-run",
     "migrate",
     "policy",
     "snapshot",

@@ -51,6 +51,9 @@ pub(crate) enum Command {
     Doctor(Doctor),
     /// Create the indexes of an advice, one at a time and without blocking anybody
     Apply(Apply),
+    /// Plan and do VACUUM, ANALYZE, REINDEX and retention, by a policy
+    #[command(subcommand)]
+    Maintain(Maintain),
     /// Install or look at dbopt's own schema in a database
     #[command(subcommand)]
     Migrate(Migrate),
@@ -105,6 +108,8 @@ pub(crate) enum SchemaOf {
     LimitsCheck,
     LimitsSimulate,
     Logs,
+    MaintainPlan,
+    MaintainRun,
     Migrate,
     Policy,
     Snapshot,
@@ -400,6 +405,74 @@ pub(crate) struct Apply {
     /// Output format
     #[arg(long, value_enum, default_value_t = ReportFormat::Table, help_heading = "Output")]
     pub(crate) format: ReportFormat,
+}
+
+/// `dbopt maintain`
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum Maintain {
+    /// Say what would be done, in which order, and why; nothing is changed
+    #[command(after_help = "Exit codes: 0 planned, 2 usage or policy, 3 connection.")]
+    Plan(MaintainPlan),
+    /// Do what a plan says, one object at a time; safe to kill at any point
+    #[command(
+        after_help = "Exit codes: 0 done, 2 usage, policy or a plan for another database, 3 connection, 4 deferred (no \
+                      window, a stop was asked for, an old transaction), 5 blocked (a lock, a lagging replica, somebody \
+                      who holds the horizon), 6 some objects failed or were refused, 75 another run is working."
+    )]
+    Run(MaintainRun),
+}
+
+/// What all of them need.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Maintained {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// Policy of kind `maintenance`; without one nothing expires, and the rest has its usual measure
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<std::path::PathBuf>,
+}
+
+/// `dbopt maintain plan`
+#[derive(Args, Clone, Debug)]
+pub(crate) struct MaintainPlan {
+    #[command(flatten)]
+    pub(crate) of: Maintained,
+    /// Write the plan to a file too, for `run --plan`
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) save: Option<String>,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table, help_heading = "Output")]
+    pub(crate) format: ReportFormat,
+}
+
+/// `dbopt maintain run`
+#[derive(Args, Clone, Debug)]
+pub(crate) struct MaintainRun {
+    #[command(flatten)]
+    pub(crate) of: Maintained,
+    /// Do just what this file says, which `plan --save` wrote; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plan: Option<String>,
+    /// Begin nothing while this file exists
+    #[arg(long, value_name = "FILE", help_heading = "Care")]
+    pub(crate) stop_file: Option<std::path::PathBuf>,
+    /// What is told on standard error while it works: progress on a terminal, and else a JSON object a line, when not given
+    #[arg(long, value_enum, value_name = "HOW", help_heading = "Output")]
+    pub(crate) log: Option<RunLog>,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table, help_heading = "Output")]
+    pub(crate) format: ReportFormat,
+}
+
+/// What is told while a run works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RunLog {
+    /// A line that changes
+    Progress,
+    /// A JSON object a line, for each thing that happens
+    Json,
+    /// Nothing
+    Off,
 }
 
 /// `dbopt migrate`

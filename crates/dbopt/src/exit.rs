@@ -25,20 +25,27 @@ pub(crate) enum Exit {
     Interrupted,
 }
 
+impl Exit {
+    /// The code.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Findings => 1,
+            Self::Usage => 2,
+            Self::Connection => 3,
+            Self::Deferred => 4,
+            Self::Blocked => 5,
+            Self::Partial => 6,
+            Self::Internal => 70,
+            Self::Locked => 75,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
 impl From<Exit> for std::process::ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(match exit {
-            Exit::Done => 0,
-            Exit::Findings => 1,
-            Exit::Usage => 2,
-            Exit::Connection => 3,
-            Exit::Deferred => 4,
-            Exit::Blocked => 5,
-            Exit::Partial => 6,
-            Exit::Internal => 70,
-            Exit::Locked => 75,
-            Exit::Interrupted => 130,
-        })
+        Self::from(exit.code())
     }
 }
 

@@ -9,6 +9,9 @@ use crate::facts::{TableFacts, TableKind};
 /// A partitioned table is not analysed anew before so many microseconds: a week.
 const REST: i64 = 7 * 86_400 * 1_000_000;
 
+/// A table that was never analysed matters from so many bytes on; the planner looks at the size of a small one.
+const LARGE: u64 = 1 << 20;
+
 pub(super) fn plan(basis: &Basis<'_>, plan: &mut Plan) {
     if !basis.policy.analyze.enabled {
         return;
@@ -38,7 +41,7 @@ pub(super) fn plan(basis: &Basis<'_>, plan: &mut Plan) {
 fn why(basis: &Basis<'_>, table: &TableFacts) -> Option<String> {
     let rule = &basis.policy.analyze;
     let live = table.n_live.max(0) as f64;
-    if table.analyzed().is_none() && table.rows.is_none() && table.bytes > 0 {
+    if table.analyzed().is_none() && table.rows.is_none() && table.bytes >= LARGE {
         return Some("it was never analysed".to_owned());
     }
     let changed = table.n_mod_since_analyze;

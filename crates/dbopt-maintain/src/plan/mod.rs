@@ -6,6 +6,7 @@
 
 mod analyze;
 mod history;
+mod look;
 mod reindex;
 mod retention;
 mod stale;
@@ -24,9 +25,10 @@ use crate::object::TableRef;
 use crate::policy::MaintenancePolicy;
 
 pub use history::{Done, History, Predicted, Prediction};
+pub use look::expired;
 pub(crate) use retention::is_expired;
 pub use retention::{Expired, Reach};
-pub use work::{Archived, Work};
+pub use work::{Archived, Cutoff, How, Work};
 
 /// The version of a plan's form.
 pub const VERSION: u32 = 1;
@@ -117,6 +119,21 @@ pub struct Note {
 }
 
 impl Note {
+    /// Whether something that was asked for is not done because of it.
+    #[must_use]
+    pub fn is_trouble(&self) -> bool {
+        const TROUBLE: [&str; 7] = [
+            "no-right",
+            "no-such-table",
+            "not-partitioned",
+            "rule-fails",
+            "temporary-table-ages",
+            "unreadable-bounds",
+            "unsafe-server",
+        ];
+        TROUBLE.contains(&self.code.as_str())
+    }
+
     fn new(code: &str, message: impl Into<String>, help: impl Into<Option<String>>) -> Self {
         Self { code: code.to_owned(), message: message.into(), help: help.into() }
     }
@@ -163,10 +180,11 @@ impl Plan {
     /// Plans a piece of work.
     fn push(&mut self, basis: &Basis<'_>, class: Class, work: Work, why: String, gain_bytes: Option<u64>) {
         let predicted = basis.history.predict(&work, &work::Size::of(&work, basis.facts));
-        let step = work.step(basis.facts.server.version_num);
+        let action = work.action();
+        let step = action.step();
         self.items.push(Item {
             class,
-            statements: step.statements,
+            statements: step.statements.clone(),
             lock: step.lock.to_string(),
             risk: step.risk.to_owned(),
             why,

@@ -4,7 +4,8 @@
 //! its rows are older; a name says nothing. Bounds without a time zone are on a clock that the database does not know, so
 //! they count as those of the place where that hour comes last, twelve hours after UTC.
 
-use super::{Archived, Basis, Class, Plan, Work, span};
+use super::{Archived, Basis, Class, Cutoff, How, Plan, Work, span};
+use crate::actions::Method;
 use crate::facts::{Bound, Moment, PartitionFacts, TableFacts, TableKind};
 use crate::policy::{Archive, By, RetentionRule};
 
@@ -22,8 +23,14 @@ pub struct Expired {
 pub struct Reach {
     /// The table.
     pub oid: u32,
-    /// Rows that are expired, as the server's planner estimates; none where it was not asked.
+    /// Rows that are expired, as the server's planner estimates.
     pub rows: Option<f64>,
+    /// Whether the column has no time zone.
+    pub is_civil: bool,
+    /// How far rows lie in the order of their times: 1 or -1 when they do (`pg_stats.correlation`).
+    pub correlation: Option<f64>,
+    /// Whether an index begins with the column.
+    pub is_indexed: bool,
 }
 
 /// Twelve hours, in microseconds.
@@ -70,20 +77,33 @@ fn rows(basis: &Basis<'_>, plan: &mut Plan, ruled: Ruled<'_>, table: &TableFacts
     }
     let (rule, cutoff, expired) = ruled;
     let reach = expired.and_then(|expired| expired.tables.iter().find(|reach| reach.oid == table.table.oid));
-    let expected = reach.and_then(|reach| reach.rows);
-    // The planner never estimates none.
-    if table.bytes == 0 || expected.is_some_and(|rows| rows < 1.0) {
+    // What was not looked at is not touched.
+    let Some(reach) = reach.filter(|_| table.bytes > 0) else { return };
+    let expected = reach.rows;
+    let is_one_or_none = expected.is_some_and(|rows| rows <= 1.0);
+    // The planner never estimates none: one of many is as good as none, and waits for more.
+    if is_one_or_none && table.n_live > 1000 {
+        return;
+    }
+    if !basis.may(plan, table, "deleting rows of") {
         return;
     }
     let about = expected.map(|rows| format!(", about {rows:.0} rows")).unwrap_or_default();
     let why = format!("`{column}` of rows is more than {} ago{about}", span(rule.keep));
     let all = table.rows.unwrap_or(0.0).max(table.n_live as f64);
-    let gain = expected.filter(|_| all > 0.0).map(|rows| (table.bytes as f64 * (rows / all).min(1.0)) as u64);
+    let share = expected.filter(|_| all > 0.0).map(|rows| (rows / all).min(1.0));
+    let gain = share.map(|share| (table.bytes as f64 * share) as u64);
+    let version = basis.facts.server.version_num;
+    let how = match Method::choose(share, reach.correlation, reach.is_indexed, version) {
+        Method::Pages => How::Pages,
+        Method::Keys => How::Keys,
+    };
     let work = Work::DeleteRows {
         table: table.table.clone(),
         relfilenode: table.relfilenode,
         column: column.to_owned(),
-        cutoff,
+        cutoff: if reach.is_civil { Cutoff::Civil(cutoff.saturating_sub(LAST_ZONE)) } else { Cutoff::Instant(cutoff) },
+        how,
         most_rows: rule.most_rows,
         most_share: rule.most_share,
         cascades: rule.cascades.iter().map(ToString::to_string).collect(),
@@ -116,8 +136,9 @@ fn partitions(basis: &Basis<'_>, plan: &mut Plan, ruled: Ruled<'_>, table: &Tabl
         }
     }
     expired.sort_by(|one, two| one.0.cmp(&two.0).then_with(|| one.1.table.cmp(&two.1.table)));
-    // One always stays, for what comes next and because an empty table is more likely a slip than a wish.
-    if expired.len() == all.len()
+    // One always stays besides the default one, because an empty table is more likely a slip than a wish.
+    let has_default = all.iter().any(|partition| partition.bound == Bound::Default);
+    if expired.len() + usize::from(has_default) == all.len()
         && let Some((_, last)) = expired.pop()
     {
         plan.note("last-partition", format!("`{}` is expired too, and stays as the last partition", last.table), None);
@@ -126,7 +147,8 @@ fn partitions(basis: &Basis<'_>, plan: &mut Plan, ruled: Ruled<'_>, table: &Tabl
         return;
     }
     for (latest, partition) in &expired {
-        drop_partition(basis, plan, (rule, cutoff), (*latest, partition), prove.then(|| column.clone()).flatten());
+        let prove = prove.then(|| column.clone()).flatten();
+        drop_partition(basis, plan, (rule, cutoff), (*latest, partition), (prove, has_default));
     }
     let Some(column) = column.as_ref().filter(|_| *rest) else { return };
     for partition in all.iter().filter(|partition| !expired.iter().any(|(_, gone)| gone.table == partition.table)) {
@@ -141,7 +163,7 @@ fn drop_partition(
     plan: &mut Plan,
     (rule, cutoff): (&RetentionRule, i64),
     (latest, partition): (i64, &PartitionFacts),
-    prove: Option<String>,
+    (prove, has_default): (Option<String>, bool),
 ) {
     let facts = basis.facts.table(partition.table.oid);
     let ago = std::time::Duration::from_micros(u64::try_from(basis.facts.server.now - latest).unwrap_or(0));
@@ -152,6 +174,7 @@ fn drop_partition(
         relfilenode: facts.map_or(0, |facts| facts.relfilenode),
         parent: partition.parent.clone(),
         cutoff,
+        has_default,
         prove,
         archive: rule.archive.as_ref().map(archived),
     };

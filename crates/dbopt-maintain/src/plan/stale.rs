@@ -17,7 +17,8 @@ impl Plan {
         }
         // A file anybody may have edited is run with the rights of an owner.
         let is_other = |item: &&Item| {
-            let step = item.work.step(self.server_version_num);
+            let action = item.work.action();
+            let step = action.step();
             item.statements != step.statements || item.lock != step.lock.to_string()
         };
         match self.items.iter().find(is_other) {
@@ -35,6 +36,14 @@ impl Item {
         let rewritten = || Some(format!("`{name}` has been rewritten since it was planned"));
         if let Work::Reindex { index, .. } = &self.work {
             return match facts.index(index.oid) {
+                // A concurrent rebuild gives another index the name.
+                None if facts
+                    .indexes
+                    .iter()
+                    .any(|now| now.index.name == index.name && now.index.table == index.table) =>
+                {
+                    rewritten()
+                }
                 None => Some(format!("`{name}` is not there any more")),
                 Some(now) if now.index.name != index.name || now.index.table != index.table => {
                     Some(format!("`{name}` has another name or table now: `{}`", now.index))

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use dbopt_run::{Lock, Step};
+use dbopt_run::Action;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::facts::Facts;
+use crate::actions::{Analyze, DeleteRows, DropPartition, Expiry, Method, Reindex, Retention, Vacuum, VacuumOptions};
+use crate::facts::{Facts, Moment};
 use crate::object::{IndexRef, TableRef};
 
 /// A piece of work.
@@ -50,8 +51,10 @@ pub enum Work {
         relfilenode: u32,
         /// The column with the time.
         column: String,
-        /// Rows before this go: microseconds since 1970-01-01 UTC.
-        cutoff: i64,
+        /// Rows before this go.
+        cutoff: Cutoff,
+        /// How they are found.
+        how: How,
         /// When more would go, none does.
         most_rows: u64,
         /// When more than this share of the rows would go, none does.
@@ -73,11 +76,42 @@ pub enum Work {
         parent: TableRef,
         /// Its upper bound must not be later than this: microseconds since 1970-01-01 UTC.
         cutoff: i64,
+        /// Whether the partitioned table has a default partition, so that nothing can be detached from it concurrently.
+        has_default: bool,
         /// The column by which it is proved that no row is younger, if it is to be.
         prove: Option<String>,
         /// Where rows are put first.
         archive: Option<Archived>,
     },
+}
+
+/// A time before which rows are expired, in microseconds since 1970-01-01.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cutoff {
+    /// Of a column with a time zone, in UTC.
+    Instant(i64),
+    /// Of a column without one, on the clock of the place where that hour comes last.
+    Civil(i64),
+}
+
+impl From<Cutoff> for Moment {
+    fn from(cutoff: Cutoff) -> Self {
+        match cutoff {
+            Cutoff::Instant(at) => Self::Instant(at),
+            Cutoff::Civil(at) => Self::Civil(at),
+        }
+    }
+}
+
+/// How expired rows are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum How {
+    /// Page by page.
+    Pages,
+    /// By the column's index, from the oldest on.
+    Keys,
 }
 
 /// Where what goes is put first.
@@ -100,11 +134,11 @@ impl Work {
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Vacuum { .. } => "vacuum",
-            Self::Analyze { .. } => "analyze",
-            Self::Reindex { .. } => "reindex",
-            Self::DeleteRows { .. } => "delete-rows",
-            Self::DropPartition { .. } => "drop-partition",
+            Self::Vacuum { .. } => Vacuum::KIND,
+            Self::Analyze { .. } => Analyze::KIND,
+            Self::Reindex { .. } => Reindex::KIND,
+            Self::DeleteRows { .. } => DeleteRows::KIND,
+            Self::DropPartition { .. } => DropPartition::KIND,
         }
     }
 
@@ -136,72 +170,52 @@ impl Work {
         }
     }
 
-    /// The step that does it, on a server of a version.
-    pub(super) fn step(&self, server_version_num: u32) -> Step {
-        let (schema, object) = self.names();
-        let table = self.table();
-        let (statement, lock, risk, bytes) = match self {
-            Self::Vacuum { freeze, emergency, truncate, workers, .. } => {
-                let mut options = Vec::new();
-                if *freeze {
-                    options.push("FREEZE".to_owned());
-                }
-                if *emergency {
-                    options.push("INDEX_CLEANUP off".to_owned());
-                }
-                options.push(format!("TRUNCATE {}", if *truncate { "on" } else { "off" }));
-                // What must be done waits for its lock; the rest is done another time.
-                if !freeze {
-                    options.push("SKIP_LOCKED".to_owned());
-                }
-                if let Some(workers) = workers.filter(|_| server_version_num >= 130_000 && !emergency) {
-                    options.push(format!("PARALLEL {workers}"));
-                }
-                let lock = if *truncate { Lock::AccessExclusive } else { Lock::ShareUpdateExclusive };
-                let risk = if *truncate {
-                    "reads disks; gives empty pages back under a lock that keeps everybody out for a while"
-                } else {
-                    "reads disks; nobody waits for it"
+    /// The action that does it.
+    #[must_use]
+    pub fn action(&self) -> Box<dyn Action> {
+        match self {
+            Self::Vacuum { table, freeze, emergency, truncate, workers, .. } => {
+                let options = VacuumOptions {
+                    freeze: *freeze,
+                    skip_indexes: *emergency,
+                    truncate: *truncate,
+                    // What must be done tries for its lock; the rest is done another time.
+                    skip_locked: !freeze,
+                    parallel: workers.filter(|_| !emergency),
+                    ..VacuumOptions::default()
                 };
-                (format!("VACUUM ({}) {table};", options.join(", ")), lock, risk, None)
+                Box::new(Vacuum::new(table, &options))
             }
-            Self::Analyze { .. } => {
-                let risk = "queries are planned anew by what it finds";
-                (format!("ANALYZE {table};"), Lock::ShareUpdateExclusive, risk, None)
-            }
+            Self::Analyze { table, .. } => Box::new(Analyze::new(table)),
             Self::Reindex { index, bytes_after } => {
-                let risk = "needs room for a second index; writes pay for both until it is done";
-                let sql = format!("REINDEX INDEX CONCURRENTLY {index};");
-                (sql, Lock::ShareUpdateExclusive, risk, bytes_after.map(|bytes| bytes as f64))
+                let mut action = Reindex::new(index);
+                action.step_mut().bytes = bytes_after.map(|bytes| bytes as f64);
+                Box::new(action)
             }
-            Self::DeleteRows { column, cutoff, .. } => {
-                let column = dbopt_sql::quote_ident(column);
-                let sql = format!("DELETE FROM {table} WHERE {column} < {};", instant(*cutoff));
-                (sql, Lock::None, "the rows are gone for good, but for an archive", None)
+            Self::DeleteRows {
+                table, column, cutoff, how, most_rows, most_share, cascades, triggers, archive, ..
+            } => {
+                let retention = Retention {
+                    method: match how {
+                        How::Pages => Method::Pages,
+                        How::Keys => Method::Keys,
+                    },
+                    most_rows: *most_rows,
+                    most_share: *most_share,
+                    cascades: cascades.clone(),
+                    triggers: triggers.clone(),
+                    archive: archive.clone(),
+                    ..Retention::new(column, (*cutoff).into())
+                };
+                Box::new(DeleteRows::new(table, retention))
             }
-            Self::DropPartition { parent, .. } => {
-                let sql = format!("ALTER TABLE {parent} DETACH PARTITION {table} CONCURRENTLY; DROP TABLE {table};");
-                (sql, Lock::AccessExclusive, "the partition is gone for good, but for an archive", None)
+            Self::DropPartition { partition, parent, cutoff, has_default, prove, archive, .. } => {
+                let (prove, archive) = (prove.clone(), archive.clone());
+                let expiry = Expiry { cutoff: *cutoff, prove, archive, has_default: *has_default };
+                Box::new(DropPartition::new(partition, parent, expiry))
             }
-        };
-        Step {
-            kind: self.kind(),
-            schema: schema.to_owned(),
-            object: object.to_owned(),
-            table: Some((table.schema.clone(), table.name.clone())),
-            statements: vec![statement],
-            lock,
-            risk,
-            seconds: None,
-            bytes,
-            needs: Vec::new(),
         }
     }
-}
-
-/// An instant as a literal.
-fn instant(micros: i64) -> String {
-    jiff::Timestamp::from_microsecond(micros).map_or_else(|_| "NULL".to_owned(), |at| format!("'{at}'"))
 }
 
 /// How much a piece of work has to go through.
@@ -241,7 +255,8 @@ impl Size {
             // It reads 300 times the statistics target of 100 in pages, here and there.
             Work::Analyze { .. } => read(self.table_bytes.min(30_000 * 8192)) * 2.0,
             Work::Reindex { .. } => 2.0 * read(self.table_bytes) + self.entries / 1.5e6,
-            Work::DropPartition { .. } => 0.1,
+            Work::DropPartition { archive: None, .. } => 0.1,
+            Work::DropPartition { .. } => 2.0 * read(self.table_bytes),
             Work::DeleteRows { .. } => return None,
         };
         Some(seconds + 0.02)

@@ -9,13 +9,12 @@ mod settings;
 mod undo;
 mod verified;
 
-use dbopt_finding::Finding;
-use dbopt_run::{Action, Error, Event, Fate, Outcome, Report, Runner, Step, predict_seconds};
+use dbopt_run::{Action, Error, Event, Fate, Report, Runner, Step, predict_seconds};
 use indicatif::ProgressBar;
 
 use self::file::File;
 use self::plan::Plan;
-use super::{Context, catalogue, connect, migrate};
+use super::{Context, catalogue, connect, migrate, runner};
 use crate::{
     cli::{Apply, ReportFormat},
     document,
@@ -40,7 +39,7 @@ async fn run_async(context: &Context, args: &Apply, file: &File) -> Result<Exit,
     let (catalog, _) = catalogue::live(context, &session, &[]).await?;
     let mut plan = if args.rollback {
         migrate::require(&session, dbopt_run::MIGRATION, &args.connection).await?;
-        undo::plan(&session, file, &catalog).await.map_err(|error| failure(error, args))?
+        undo::plan(&session, file, &catalog).await.map_err(|error| runner::failure(error, &args.connection))?
     } else {
         let mut plan = plan::forward(file, &catalog, args.drop);
         if plan.findings.is_empty() {
@@ -86,28 +85,27 @@ fn dry_run(context: &Context, args: &Apply, plan: &Plan) -> Result<(), Failure> 
 async fn apply(context: &Context, args: &Apply, plan: Plan) -> Result<Exit, Failure> {
     let target = connect::settings(context, &args.connection)?;
     let options = settings::options(context, args)?;
-    let failed = |error| failure(error, args);
+    let failed = |error| runner::failure(error, &args.connection);
     let started = connect::or_interrupted(context, Runner::start(&target, "apply", options)).await?;
-    let mut runner = started.map_err(failed)?;
-    let mut view = ApplyView::new(false, Some(runner.run()));
-    let repairs = runner.repair().await.map_err(failed)?;
+    let mut run = started.map_err(failed)?;
+    let mut view = ApplyView::new(false, Some(run.run()));
+    let repairs = run.repair().await.map_err(failed)?;
     view.repairs.extend(repairs.iter().map(Into::into));
     let mut actions: Vec<Box<dyn Action>> = plan.steps.into_iter().map(|planned| planned.action).collect();
-    let unseen = runner.unseen(&actions).await.map_err(failed)?;
-    let unseen: Vec<Finding> =
-        unseen.into_iter().map(|unseen| Finding::warning("unseen", unseen.what).help(unseen.help)).collect();
+    let unseen = run.unseen(&actions).await.map_err(failed)?;
+    let unseen = runner::unseen(unseen);
     context.stderr.findings(&unseen);
     view.findings.extend(plan.notes.iter().chain(&unseen).map(FindingView::from));
     for action in &mut actions {
-        predict(&runner, &mut **action).await.map_err(failed)?;
+        predict(&run, &mut **action).await.map_err(failed)?;
     }
     let bar = context.stderr.shows_progress().then(ProgressBar::new_spinner);
     let mut reports: Vec<Report> = Vec::new();
     let mut under_way: Option<Step> = None;
-    let executed = runner
+    let executed = run
         .execute(&mut actions, &mut |event| {
             if let Some(bar) = &bar {
-                show(bar, &event);
+                runner::show(bar, &event);
             }
             match event {
                 Event::Begun(step) => under_way = Some(step.clone()),
@@ -131,9 +129,9 @@ async fn apply(context: &Context, args: &Apply, plan: Plan) -> Result<Exit, Fail
         print(context, args, &view)?;
     }
     executed.map_err(failed)?;
-    runner.finish(&reports).await.map_err(failed)?;
+    run.finish(&reports).await.map_err(failed)?;
     let left = repairs.iter().any(|repair| matches!(repair.fate, Fate::Kept(_) | Fate::Foreign(_)));
-    Ok(match exit(&reports) {
+    Ok(match runner::exit(&reports) {
         Exit::Done if left || !plan.notes.is_empty() => Exit::Partial,
         exit => exit,
     })
@@ -152,60 +150,6 @@ async fn predict(runner: &Runner, action: &mut dyn Action) -> Result<(), Error> 
         step.seconds = Some(predicted.seconds);
     }
     Ok(())
-}
-
-fn show(bar: &ProgressBar, event: &Event<'_>) {
-    match event {
-        Event::Held(step, reason) => bar.set_message(format!("{}: waits, {reason}", step.object)),
-        Event::Begun(step) => bar.set_message(format!("{} {}", step.kind, step.object)),
-        Event::Progress(progress) => {
-            let done = if progress.blocks_total > 0 {
-                format!(" {}%", progress.blocks_done * 100 / progress.blocks_total)
-            } else {
-                String::new()
-            };
-            let waits = progress.waits_for.as_ref().map(|who| format!(", waits for {who}")).unwrap_or_default();
-            bar.set_message(format!("{}{done}{waits}", progress.phase));
-        }
-        Event::Ended(_) => {}
-    }
-    bar.tick();
-}
-
-/// The worst of what happened to the objects.
-fn exit(reports: &[Report]) -> Exit {
-    let any = |test: fn(&Outcome) -> bool| reports.iter().any(|report| test(&report.outcome));
-    if any(|outcome| matches!(outcome, Outcome::Failed(_))) {
-        Exit::Partial
-    } else if any(|outcome| matches!(outcome, Outcome::Blocked(_))) {
-        Exit::Blocked
-    } else if any(|outcome| matches!(outcome, Outcome::Deferred(_))) {
-        Exit::Deferred
-    } else {
-        Exit::Done
-    }
-}
-
-fn failure(error: Error, args: &Apply) -> Failure {
-    let hint = error.hint(&args.connection.to_paste());
-    let exit = match error {
-        Error::Schema(error) => return migrate::failure(error, &args.connection),
-        Error::Session(dbopt_pg::Error::PermissionDenied { .. })
-        | Error::Standby
-        | Error::Pooled { .. }
-        | Error::Probe { .. }
-        | Error::Unaudited { .. } => Exit::Usage,
-        Error::Session(error) | Error::Audit(dbopt_audit::Error::Session(error)) => return connect::failure(error),
-        // Nothing is changed that cannot be recorded.
-        Error::Audit(_) => Exit::Blocked,
-        Error::Busy { .. } | Error::Orphan { .. } => Exit::Locked,
-        _ => Exit::Connection,
-    };
-    let failure = Failure::new(exit, error.to_string());
-    match hint {
-        Some(hint) => failure.hint(hint),
-        None => failure,
-    }
 }
 
 fn print(context: &Context, args: &Apply, view: &ApplyView) -> Result<(), Failure> {

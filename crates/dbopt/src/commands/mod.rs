@@ -12,10 +12,12 @@ mod generate;
 mod interrupt;
 mod limits;
 mod logs;
+mod maintain;
 mod migrate;
 mod policy;
 mod progress;
 mod read;
+mod runner;
 mod snapshot;
 mod statistics;
 
@@ -43,6 +45,7 @@ pub(crate) fn run(cli: Cli, stderr: Stderr) -> Result<Exit, Failure> {
         Command::Snapshot(args) => snapshot::run(&context, &args),
         Command::Doctor(args) => doctor::run(&context, &args),
         Command::Apply(args) => apply::run(&context, &args),
+        Command::Maintain(args) => maintain::run(&context, &args),
         Command::Migrate(args) => migrate::run(&context, &args),
         Command::Audit(args) => audit::run(&context, &args),
         Command::Limits(args) => limits::run(&context, &args),

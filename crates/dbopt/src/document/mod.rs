@@ -8,6 +8,7 @@ pub(crate) mod doctor;
 pub(crate) mod explain;
 pub(crate) mod limits;
 pub(crate) mod logs;
+pub(crate) mod maintain;
 pub(crate) mod migrate;
 pub(crate) mod simulation;
 

@@ -12,6 +12,7 @@ pub(crate) mod finding;
 pub(crate) mod input;
 pub(crate) mod limits;
 pub(crate) mod logs;
+pub(crate) mod maintain;
 pub(crate) mod migrate;
 pub(crate) mod policy;
 pub(crate) mod redact;

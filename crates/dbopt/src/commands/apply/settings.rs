@@ -4,12 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dbopt_policy::Windows;
 use dbopt_run::{Options, RunPolicy};
 use jiff::Timestamp;
-use tokio::time::Instant;
 
-use crate::{cli::Apply, commands::Context, exit::Exit, failure::Failure};
+use crate::{
+    cli::Apply,
+    commands::{Context, runner},
+    failure::Failure,
+};
 
 /// The options of a run that may begin now.
 ///
@@ -21,7 +23,7 @@ pub(super) fn options(context: &Context, args: &Apply) -> Result<Options, Failur
         Some(file) => {
             let policy = load(context, file)?;
             let mut options = policy.options;
-            options.stop.until = closes(&policy.windows, Timestamp::now())?;
+            options.stop.until = runner::closes(&policy.windows, Timestamp::now())?;
             options
         }
     };
@@ -52,17 +54,4 @@ fn load(context: &Context, file: &Path) -> Result<RunPolicy, Failure> {
                 .findings(refused.findings))
         }
     }
-}
-
-/// When the windows close; an instant so far away that it cannot be told counts as never.
-fn closes(windows: &Windows, now: Timestamp) -> Result<Option<Instant>, Failure> {
-    let Some(end) = windows.ends(now) else {
-        let failure = Failure::new(Exit::Deferred, "no window of the policy is open, and nothing was done");
-        return Err(match windows.next(now) {
-            Some(next) => failure.hint(format!("the next one opens at {next}")),
-            None => failure,
-        });
-    };
-    let left = Duration::try_from(end.duration_since(now)).ok();
-    Ok(left.and_then(|left| Instant::now().checked_add(left)))
 }

@@ -1,0 +1,144 @@
+//! What a plan needs of a server besides the facts: what took how long, and how far rules of retention reach.
+
+use dbopt_pg::Session;
+use dbopt_sql::quote_ident;
+
+use super::{Done, Expired, History, Reach};
+use crate::error::Error;
+use crate::facts::{Facts, TableFacts, TableKind};
+use crate::object::TableRef;
+use crate::policy::{By, MaintenancePolicy};
+
+/// The newest of what was done; nothing where dbopt's schema is not there, or not for this role.
+const DONE: &str = "
+    SELECT h.kind, h.schema, h.object, h.table_bytes, h.seconds,
+           (pg_catalog.date_part('epoch', h.at) * 1e6)::bigint AS at
+    FROM dbopt.history h
+    WHERE h.outcome = 'done' AND h.table_bytes IS NOT NULL
+        AND h.kind IN ('vacuum', 'analyze', 'reindex', 'delete-rows', 'drop-partition')
+    ORDER BY h.id DESC LIMIT 5000";
+
+const HAS_HISTORY: &str = "
+    SELECT coalesce(pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'SELECT'), false)
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = 'dbopt' AND c.relname = 'history'";
+
+const COLUMN: &str = "
+    SELECT pg_catalog.format_type(a.atttypid, NULL) AS kind,
+           (SELECT s.correlation FROM pg_catalog.pg_stats s
+            WHERE s.schemaname = $3 AND s.tablename = $4 AND s.attname = a.attname AND NOT s.inherited) AS correlation,
+           EXISTS (SELECT FROM pg_catalog.pg_index i
+                   JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN pg_catalog.pg_am m ON m.oid = c.relam
+                   WHERE i.indrelid = a.attrelid AND i.indkey[0] = a.attnum AND i.indisvalid AND i.indpred IS NULL
+                       AND m.amname = 'btree') AS is_indexed
+    FROM pg_catalog.pg_attribute a
+    WHERE a.attrelid = $1 AND a.attname = $2 AND a.attnum > 0 AND NOT a.attisdropped";
+
+impl History {
+    /// Reads what was done in a database.
+    ///
+    /// # Errors
+    /// When the session fails.
+    pub async fn load(session: &Session) -> Result<Self, Error> {
+        if !session.query(HAS_HISTORY, &[]).await?.first().is_some_and(|row| row.get(0)) {
+            return Ok(Self::default());
+        }
+        let done = session.query(DONE, &[]).await?;
+        let done = done.iter().map(|row| Done {
+            kind: row.get("kind"),
+            schema: row.get("schema"),
+            object: row.get("object"),
+            table_bytes: row.get("table_bytes"),
+            seconds: row.get("seconds"),
+            at: row.get("at"),
+        });
+        Ok(Self { done: done.collect() })
+    }
+}
+
+/// Asks the server's planner how many rows the rules reach, rule by rule. Nothing is read for it but statistics.
+///
+/// # Errors
+/// When the session fails; what is wrong with a rule is a fault of that rule.
+pub async fn expired(session: &Session, facts: &Facts, policy: &MaintenancePolicy) -> Result<Vec<Expired>, Error> {
+    let mut all = Vec::with_capacity(policy.retention.len());
+    for rule in &policy.retention {
+        let mut expired = Expired::default();
+        let column = match &rule.by {
+            By::Rows { column } => Some(column),
+            By::Partitions { column, rest, .. } => column.as_ref().filter(|_| *rest),
+        };
+        let named = |table: &&TableFacts| (&table.table.schema, &table.table.name) == (&rule.table.0, &rule.table.1);
+        if let (Some(column), Some(table)) = (column, facts.tables.iter().find(named)) {
+            let keep = i64::try_from(rule.keep.as_micros()).unwrap_or(i64::MAX);
+            let cutoff = facts.server.now.saturating_sub(keep);
+            for part in leaves(facts, table) {
+                match reach(session, part, column, cutoff).await? {
+                    Ok(reach) => expired.tables.push(reach),
+                    Err(fault) => expired.fault = Some(fault),
+                }
+            }
+        }
+        all.push(expired);
+    }
+    Ok(all)
+}
+
+/// A table, or of a partitioned one all that hold its rows.
+fn leaves<'a>(facts: &'a Facts, table: &'a TableFacts) -> Vec<&'a TableFacts> {
+    if table.kind != TableKind::Partitioned {
+        return vec![table];
+    }
+    let parts = facts.partitions.iter().filter(|partition| partition.parent.oid == table.table.oid);
+    parts.filter_map(|partition| facts.table(partition.table.oid)).flat_map(|part| leaves(facts, part)).collect()
+}
+
+/// How a rule reaches a table, or what is wrong with asking that.
+async fn reach(
+    session: &Session,
+    table: &TableFacts,
+    column: &str,
+    cutoff: i64,
+) -> Result<Result<Reach, String>, Error> {
+    let TableRef { oid, schema, name } = &table.table;
+    let rows = session.query(COLUMN, &[oid, &column, schema, name]).await?;
+    let Some(row) = rows.first() else { return Ok(Err(format!("there is no column `{column}`"))) };
+    let kind: String = row.get("kind");
+    let (is_civil, kind) = match kind.as_str() {
+        "timestamp with time zone" => (false, "timestamptz"),
+        "timestamp without time zone" | "date" => (true, "timestamp"),
+        _ => return Ok(Err(format!("the column `{column}` is of type `{kind}`, and no time"))),
+    };
+    let Ok(cutoff) = jiff::Timestamp::from_microsecond(cutoff) else {
+        return Ok(Err("it keeps rows from before the beginning of time".to_owned()));
+    };
+    let sql = format!(
+        "EXPLAIN (FORMAT JSON) SELECT FROM ONLY {} WHERE {} OPERATOR(pg_catalog.<) '{cutoff}'::pg_catalog.{kind}",
+        table.table,
+        quote_ident(column)
+    );
+    let messages = match session.client().simple_query(&sql).await {
+        Ok(messages) => messages,
+        Err(error) => {
+            return match error.as_db_error() {
+                Some(fault) => Ok(Err(fault.message().to_owned())),
+                None => Err(session.error(error).into()),
+            };
+        }
+    };
+    let text: String = messages
+        .iter()
+        .filter_map(|message| match message {
+            tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0),
+            _ => None,
+        })
+        .collect();
+    let plan: Option<serde_json::Value> = serde_json::from_str(&text).ok();
+    Ok(Ok(Reach {
+        oid: *oid,
+        rows: plan.and_then(|plan| plan[0]["Plan"]["Plan Rows"].as_f64()),
+        is_civil,
+        correlation: row.get::<_, Option<f32>>("correlation").map(f64::from),
+        is_indexed: row.get("is_indexed"),
+    }))
+}

@@ -1,0 +1,83 @@
+//! `dbopt maintain`
+
+mod gather;
+mod log;
+mod notify;
+mod plan;
+mod run;
+
+use dbopt_maintain::MaintenancePolicy;
+
+use super::Context;
+use crate::{
+    cli::{Connection, Maintain, Maintained},
+    exit::Exit,
+    failure::Failure,
+};
+
+/// Plans maintenance or does it.
+pub(crate) fn run(context: &Context, command: &Maintain) -> Result<Exit, Failure> {
+    match command {
+        Maintain::Plan(args) => plan::run(context, args),
+        Maintain::Run(args) => run::run(context, args),
+    }
+}
+
+/// The policy that a file says, or what holds without one.
+fn policy(context: &Context, of: &Maintained) -> Result<MaintenancePolicy, Failure> {
+    let Some(file) = &of.policy else { return Ok(MaintenancePolicy::default()) };
+    match dbopt_policy::load::<MaintenancePolicy>(file) {
+        Ok(loaded) => {
+            context.stderr.findings(&loaded.findings);
+            Ok(loaded.policy)
+        }
+        Err(refused) => {
+            Err(Failure::usage(format!("the policy `{}` cannot be used, and nothing was done", file.display()))
+                .findings(refused.findings))
+        }
+    }
+}
+
+/// A connection for each database: those of the policy, or the one that the command line names.
+fn targets(of: &Maintained, policy: &MaintenancePolicy) -> Vec<Connection> {
+    if of.connection.dbname.is_some() || policy.databases.is_empty() {
+        return vec![of.connection.clone()];
+    }
+    let target = |name: &String| {
+        // A name alone would be taken for a connection string if it looked like one.
+        let dbname = format!("dbname='{}'", name.replace('\\', r"\\").replace('\'', r"\'"));
+        Connection { dbname: Some(dbname), ..of.connection.clone() }
+    };
+    policy.databases.iter().map(target).collect()
+}
+
+/// Refuses a database that the policy is not for.
+fn refuse_other(policy: &MaintenancePolicy, database: &str) -> Result<(), Failure> {
+    if policy.databases.is_empty() || policy.databases.iter().any(|own| own == database) {
+        return Ok(());
+    }
+    let failure = Failure::usage(format!("the policy is not for the database `{database}`, and nothing was done"));
+    Err(failure.hint("add it to `databases` of the policy, or leave `databases` out"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_databases_are_no_connection_strings() {
+        let policy = MaintenancePolicy { databases: vec!["it's".to_owned(), "a=b".to_owned()], ..Default::default() };
+        let of = Maintained {
+            connection: Connection { port: Some("5433".to_owned()), ..Connection::default() },
+            policy: None,
+        };
+        let names: Vec<_> = targets(&of, &policy).into_iter().map(|target| (target.dbname, target.port)).collect();
+        let port = Some("5433".to_owned());
+        let expected = [r"dbname='it\'s'", "dbname='a=b'"].map(|name| (Some(name.to_owned()), port.clone()));
+        assert_eq!(names, expected);
+        let named =
+            Maintained { connection: Connection { dbname: Some("x".to_owned()), ..of.connection }, policy: None };
+        assert_eq!(targets(&named, &policy)[0].dbname.as_deref(), Some("x"));
+        assert!(refuse_other(&policy, "x").is_err() && refuse_other(&policy, "it's").is_ok());
+    }
+}

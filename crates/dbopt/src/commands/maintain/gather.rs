@@ -1,0 +1,59 @@
+//! What a plan is made from, read from a database.
+
+use dbopt_maintain::{
+    Error, Estimates, Facts, MaintenancePolicy, Sampling, TableFacts, TableRef, estimate,
+    plan::{Basis, Expired, History, Plan, expired, plan},
+};
+use dbopt_pg::{Session, SessionProfile};
+
+use crate::{
+    cli::Connection,
+    commands::{Context, connect},
+    exit::Exit,
+    failure::Failure,
+};
+
+/// What a plan is made from.
+pub(super) struct Gathered {
+    pub(super) facts: Facts,
+    pub(super) estimates: Estimates,
+    pub(super) expired: Vec<Expired>,
+    pub(super) history: History,
+}
+
+impl Gathered {
+    /// Reads it.
+    pub(super) async fn read(session: &mut Session, policy: &MaintenancePolicy) -> Result<Self, Error> {
+        let facts = Facts::load(session).await?;
+        // Of what is left out, nothing but wraparound matters.
+        let wanted = |table: &TableFacts| {
+            let TableRef { schema, name, .. } = &table.table;
+            policy.reindex.enabled && !table.is_system && !table.is_temp && policy.scope.contains(schema, name)
+        };
+        let sampling = Sampling { exact: policy.exact_bloat, ..Sampling::default() };
+        let estimates = estimate(session, &facts, wanted, &sampling).await?;
+        let expired = expired(session, &facts, policy).await?;
+        let history = History::load(session).await?;
+        Ok(Self { facts, estimates, expired, history })
+    }
+
+    /// The plan that it makes.
+    pub(super) fn plan(&self, policy: &MaintenancePolicy) -> Plan {
+        let Self { facts, estimates, expired, history } = self;
+        plan(&Basis { facts, estimates, expired, policy, history })
+    }
+}
+
+/// Opens a session that only reads, and looks names up nowhere.
+pub(super) async fn open(context: &Context, connection: &Connection) -> Result<Session, Failure> {
+    let profile = SessionProfile { search_path: Some(Vec::new()), ..SessionProfile::reading() };
+    connect::open_as(context, connection, &profile).await
+}
+
+/// The failure of reading.
+pub(super) fn failure(error: Error) -> Failure {
+    match error {
+        Error::Session(error) => connect::failure(error),
+        other => Failure::new(Exit::Internal, other.to_string()),
+    }
+}

@@ -1,0 +1,137 @@
+//! What a run tells on standard error while it works: progress for a person, or a JSON object a line for a log.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use dbopt_run::{Event, Report, Step};
+use indicatif::ProgressBar;
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use crate::{
+    cli::RunLog,
+    commands::{Context, runner},
+};
+
+/// How often progress is written to a log.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// Who is told what happens.
+pub(super) struct Log {
+    how: RunLog,
+    bar: Option<ProgressBar>,
+    database: String,
+    /// When progress was last written, and why the step waits as it was last written.
+    last: Option<Instant>,
+    held: Option<String>,
+}
+
+impl Log {
+    /// As asked for: else progress where a person looks on, and lines where none does.
+    pub(super) fn new(context: &Context, asked: Option<RunLog>) -> Self {
+        let how = asked.unwrap_or(if context.global.quiet {
+            RunLog::Off
+        } else if context.stderr.shows_progress() {
+            RunLog::Progress
+        } else {
+            RunLog::Json
+        });
+        let bar = (how == RunLog::Progress).then(ProgressBar::new_spinner);
+        Self { how, bar, database: String::new(), last: None, held: None }
+    }
+
+    /// Says that a run begins in a database.
+    pub(super) fn begin(&mut self, database: &str, run: i64, steps: usize) {
+        database.clone_into(&mut self.database);
+        self.line("run-begun", json!({ "run": run, "steps": steps }));
+    }
+
+    /// Says how a run in a database has ended.
+    pub(super) fn end(&mut self, exit: u8, error: Option<&str>) {
+        if let Some(bar) = &self.bar {
+            bar.set_message("");
+            bar.tick();
+        }
+        self.line("run-ended", json!({ "exit_code": exit, "error": error }));
+    }
+
+    /// Tells of something.
+    pub(super) fn event(&mut self, event: &Event<'_>) {
+        if let Some(bar) = &self.bar {
+            runner::show(bar, event);
+        }
+        if self.how != RunLog::Json {
+            return;
+        }
+        match event {
+            Event::Held(step, reason) => {
+                // The same reason is told once; numbers in it change with each look.
+                let words: String = reason.chars().filter(|letter| !letter.is_ascii_digit()).collect();
+                if self.held.as_ref() != Some(&words) {
+                    self.held = Some(words);
+                    self.line("step-held", with(step, json!({ "reason": reason })));
+                }
+            }
+            Event::Begun(step) => {
+                (self.held, self.last) = (None, Some(Instant::now()));
+                self.line(
+                    "step-begun",
+                    with(step, json!({ "statements": step.statements, "predicted_seconds": step.seconds })),
+                );
+            }
+            Event::Progress(progress) => {
+                if self.last.is_none_or(|last| last.elapsed() >= PAUSE) {
+                    self.last = Some(Instant::now());
+                    let (done, total) = (progress.blocks_done, progress.blocks_total);
+                    let waits = &progress.waits_for;
+                    let fields = json!({ "phase": progress.phase, "blocks_done": done, "blocks_total": total, "waits_for": waits });
+                    self.line("step-progress", fields);
+                }
+            }
+            Event::Ended(report) => self.line("step-ended", ended(report)),
+        }
+    }
+
+    /// Writes a line, when lines are wanted.
+    fn line(&self, event: &str, fields: Value) {
+        if self.how != RunLog::Json {
+            return;
+        }
+        let mut line = Map::new();
+        line.insert("time".to_owned(), Timestamp::now().to_string().into());
+        line.insert("event".to_owned(), event.into());
+        line.insert("database".to_owned(), self.database.clone().into());
+        if let Value::Object(fields) = fields {
+            line.extend(fields);
+        }
+        // Nobody is left to be told when stderr is closed.
+        let _ = writeln!(std::io::stderr().lock(), "{}", Value::Object(line));
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn with(step: &Step, fields: Value) -> Value {
+    let mut all = json!({ "kind": step.kind, "schema": step.schema, "object": step.object });
+    if let (Some(all), Value::Object(fields)) = (all.as_object_mut(), fields) {
+        all.extend(fields);
+    }
+    all
+}
+
+fn ended(report: &Report) -> Value {
+    let fields = json!({
+        "outcome": report.outcome.word(),
+        "reason": report.outcome.reason(),
+        "bytes_before": report.bytes_before,
+        "bytes_after": report.bytes_after,
+        "seconds": report.seconds,
+    });
+    with(&report.step, fields)
+}

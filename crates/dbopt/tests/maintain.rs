@@ -1,0 +1,292 @@
+//! `dbopt maintain` against a real server.
+
+mod support;
+
+use dbopt_testkit::{Cluster, Database};
+use serde_json::{Value, json};
+use support::{command, dbopt, ran};
+use tempfile::TempDir;
+
+/// A table with dead rows and a bloated index, and one that is tidy.
+const SCHEMA: &str = "
+    CREATE TABLE \"Orders\" (id int PRIMARY KEY, customer_id int NOT NULL, note text) WITH (autovacuum_enabled = off);
+    CREATE INDEX orders_customer_idx ON \"Orders\" (customer_id);
+    INSERT INTO \"Orders\" SELECT n, n * 7919 % 100000, repeat('x', 20) FROM generate_series(1, 100000) n;
+    CREATE TABLE tidy (id int PRIMARY KEY) WITH (autovacuum_enabled = off);
+    INSERT INTO tidy SELECT generate_series(1, 1000);";
+
+/// Small thresholds, for small tables.
+const POLICY: &str = "policy = 'maintenance'\nversion = 1\n[reindex]\nbytes = '100kB'\n[locks]\ntries = 2\nfirst_pause = '10ms'\n\
+                      [throttle]\npause = '50ms'\n";
+
+/// A migrated database, its target, and a folder with a policy.
+fn shop(cluster: &Cluster) -> (Database<'_>, String, TempDir) {
+    let database = cluster.database();
+    database.execute(SCHEMA);
+    // VACUUM is no part of a transaction.
+    database.execute("VACUUM ANALYZE");
+    database.execute("DELETE FROM \"Orders\" WHERE id % 4 <> 0");
+    database.execute("SELECT pg_stat_force_next_flush()");
+    let target = database.conn_string();
+    assert_eq!(dbopt(&["migrate", "up", "-d", &target]).code, 0);
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("m.toml"), POLICY).expect("written");
+    (database, target, folder)
+}
+
+fn path(folder: &TempDir, name: &str) -> String {
+    folder.path().join(name).display().to_string()
+}
+
+fn maintain(verb: &str, target: &str, folder: &TempDir, more: &[&str]) -> support::Ran {
+    let policy = path(folder, "m.toml");
+    dbopt(&[&["maintain", verb, "-d", target, "--policy", &policy], more].concat())
+}
+
+/// The pairs of kind and outcome of a run's steps.
+fn outcomes(view: &Value) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().expect("a string").to_owned();
+    let steps = view["runs"][0]["steps"].as_array().expect("steps");
+    steps.iter().map(|step| (text(&step["class"]), text(&step["outcome"]))).collect()
+}
+
+#[test]
+fn what_is_planned_is_run_and_then_nothing_is_left_to_do() {
+    let cluster = Cluster::builder().setting("log_statement", "all").setting("log_line_prefix", "%a|");
+    let cluster = cluster.start().expect("a cluster");
+    let (database, target, folder) = shop(&cluster);
+    let saved = path(&folder, "plan.json");
+    let plan = maintain("plan", &target, &folder, &["--save", &saved]);
+    assert_eq!(plan.code, 0, "{}", plan.stderr);
+    for part in ["vacuum", r#"VACUUM (TRUNCATE OFF, SKIP_LOCKED) public."Orders";"#, "SHARE UPDATE EXCLUSIVE", "guess"]
+    {
+        assert!(plan.stdout.contains(part), "`{part}` is not in:\n{}", plan.stdout);
+    }
+    let json = maintain("plan", &target, &folder, &["--format", "json"]).json();
+    let file: Value = serde_json::from_str(&std::fs::read_to_string(&saved).expect("saved")).expect("JSON");
+    assert_eq!(json["plans"][0]["items"], file["plans"][0]["items"]);
+    let classes: Vec<_> =
+        json["plans"][0]["items"].as_array().expect("items").iter().map(|i| i["class"].clone()).collect();
+    assert_eq!(classes, ["vacuum", "analyze", "reindex", "reindex"]);
+
+    let done = maintain("run", &target, &folder, &["--plan", &saved, "--format", "json"]);
+    assert_eq!(done.code, 0, "{}\n{}", done.stdout, done.stderr);
+    let view = done.json();
+    assert!(outcomes(&view).iter().all(|(_, outcome)| outcome == "done"), "{view}");
+    let rebuilt = &view["runs"][0]["steps"][2];
+    assert!(rebuilt["bytes_after"].as_i64() < rebuilt["bytes_before"].as_i64(), "{rebuilt}");
+    // Under cron each event is a JSON object on standard error.
+    let lines: Vec<Value> = done.stderr.lines().map(|line| serde_json::from_str(line).expect("JSON lines")).collect();
+    let events: Vec<&str> = lines.iter().filter_map(|line| line["event"].as_str()).collect();
+    assert_eq!((events[0], events[1], events[2]), ("run-begun", "step-begun", "step-ended"));
+    assert_eq!((events.last(), &lines[0]["database"]), (Some(&"run-ended"), &json!(database.name())));
+    assert!(lines.iter().all(|line| line["time"].is_string()));
+
+    // The statements are byte for byte those of the plan.
+    let log = std::fs::read_to_string(cluster.log_path()).expect("the log");
+    let run: Vec<&str> = log.lines().filter(|line| line.starts_with("dbopt-run|")).collect();
+    for item in file["plans"][0]["items"].as_array().expect("items") {
+        let statement = item["statements"][0].as_str().expect("a statement");
+        assert_eq!(run.iter().filter(|line| line.ends_with(statement)).count(), 1, "{statement}");
+    }
+
+    let nothing = maintain("run", &target, &folder, &[]);
+    assert_eq!(nothing.code, 0, "{}", nothing.stderr);
+    assert!(nothing.stdout.contains("There was nothing to do."), "{}", nothing.stdout);
+    // A plan is run once: the indexes have other files now.
+    let again = maintain("run", &target, &folder, &["--plan", &saved, "--format", "json"]);
+    assert_eq!(again.code, 6, "{}", again.stderr);
+    let view: Value = serde_json::from_str(&again.stdout).expect("JSON");
+    let refused = outcomes(&view).iter().filter(|(class, outcome)| class == "reindex" && outcome == "refused").count();
+    assert_eq!(refused, 2, "{view}");
+    assert!(again.stdout.contains("has been rewritten since it was planned"), "{}", again.stdout);
+}
+
+#[test]
+fn an_edited_plan_and_one_for_another_database_are_refused() {
+    let cluster = Cluster::shared();
+    let (_database, target, folder) = shop(cluster);
+    let saved = path(&folder, "plan.json");
+    assert_eq!(maintain("plan", &target, &folder, &["--save", &saved]).code, 0);
+    let text = std::fs::read_to_string(&saved).expect("saved");
+    let run = |text: &str, target: &str| {
+        std::fs::write(&saved, text).expect("written");
+        maintain("run", target, &folder, &["--plan", &saved, "--log", "off"])
+    };
+    let edited = run(&text.replacen("VACUUM (", "DROP TABLE (", 1), &target);
+    assert_eq!(edited.code, 2, "{}", edited.stderr);
+    assert!(edited.stderr.contains("are not those of its work"), "{}", edited.stderr);
+    let unknown = run(&text.replacen("\"class\"", "\"klass\"", 1), &target);
+    unknown.fails(2, "is no plan: unknown field `klass`");
+    let other = cluster.database();
+    assert_eq!(dbopt(&["migrate", "up", "-d", &other.conn_string()]).code, 0);
+    let elsewhere = run(&text, &other.conn_string());
+    assert_eq!(elsewhere.code, 2, "{}", elsewhere.stderr);
+    assert!(elsewhere.stderr.contains("the plan is not for the database"), "{}", elsewhere.stderr);
+}
+
+#[test]
+fn a_run_needs_the_schema_an_open_window_and_no_stop_file() {
+    let cluster = Cluster::shared();
+    let bare = cluster.database();
+    let run = dbopt(&["maintain", "run", "-d", &bare.conn_string()]);
+    assert_eq!(run.code, 2, "{}", run.stderr);
+    assert!(run.stderr.contains("hint: run `dbopt migrate up -d "), "{}", run.stderr);
+    // Planning needs none of it.
+    assert_eq!(dbopt(&["maintain", "plan", "-d", &bare.conn_string()]).code, 0);
+
+    let (_database, target, folder) = shop(cluster);
+    let stop = path(&folder, "stop");
+    std::fs::write(&stop, "").expect("written");
+    let stopped = maintain("run", &target, &folder, &["--stop-file", &stop]);
+    assert_eq!(stopped.code, 4, "{}", stopped.stderr);
+    assert!(stopped.stdout.contains("deferred") && stopped.stdout.contains("the stop file"), "{}", stopped.stdout);
+
+    // A window of a minute, half a day from now.
+    let hour = (jiff::Timestamp::now().as_second() / 3600 + 12) % 24;
+    let policy = format!("{POLICY}[[window]]\nfrom = '{hour:02}:00'\nto = '{hour:02}:01'\n");
+    std::fs::write(folder.path().join("m.toml"), policy).expect("written");
+    let closed = maintain("run", &target, &folder, &["--log", "off"]);
+    assert_eq!(closed.code, 4, "{}", closed.stderr);
+    assert!(closed.stderr.contains("no window of the policy is open"), "{}", closed.stderr);
+}
+
+#[test]
+fn a_second_runner_gets_75() {
+    let cluster = Cluster::shared();
+    let (database, target, folder) = shop(cluster);
+    // The lock is the one of docs/run.md, whoever holds it.
+    let mut holder = cluster.binaries().client("psql");
+    let key = dbopt_run_lock();
+    holder.args(["-d", &database.conn_string(), "-c"]).arg(format!("SELECT pg_advisory_lock({key}), pg_sleep(6)"));
+    let mut holder = holder.stdout(std::process::Stdio::null()).spawn().expect("psql starts");
+    let held = format!(
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database \
+                        WHERE datname = current_database()) AND (classid::bigint << 32 | objid::bigint) = {key}"
+    );
+    while database.value(&held) == "0" {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let second = maintain("run", &target, &folder, &["--log", "off"]);
+    holder.kill().expect("it is ended");
+    holder.wait().expect("it has ended");
+    assert_eq!(second.code, 75, "{}", second.stderr);
+    assert!(second.stderr.contains("another run is working on this database"), "{}", second.stderr);
+}
+
+#[test]
+fn somebody_is_told_about_trouble() {
+    let cluster = Cluster::shared();
+    let (_database, target, folder) = shop(cluster);
+    let told = path(&folder, "told.json");
+    let notify = |on: &str, command: &str| {
+        let policy = format!("{POLICY}[notify]\non = '{on}'\nlongest = '1s'\ncommand = \"{command}\"\n");
+        std::fs::write(folder.path().join("m.toml"), policy).expect("written");
+    };
+    notify("trouble", &format!("cat > '{told}'; echo $DBOPT_EXIT >> '{told}'"));
+    let stop = path(&folder, "stop");
+    std::fs::write(&stop, "").expect("written");
+    assert_eq!(maintain("run", &target, &folder, &["--stop-file", &stop]).code, 4);
+    let text = std::fs::read_to_string(&told).expect("somebody was told");
+    let (report, code) = text.trim_end().rsplit_once('}').expect("JSON and the code");
+    let report: Value = serde_json::from_str(&format!("{report}}}")).expect("JSON");
+    assert_eq!((code.trim(), &report["exit_code"]), ("4", &json!(4)));
+    assert_eq!(report["runs"][0]["steps"][0]["outcome"], "deferred");
+
+    std::fs::remove_file(&told).expect("it is there");
+    assert_eq!(maintain("run", &target, &folder, &[]).code, 0);
+    assert!(!std::path::Path::new(&told).exists(), "there was no trouble");
+    notify("always", &format!("touch '{told}'; exit 3"));
+    let failing = maintain("run", &target, &folder, &[]);
+    assert_eq!(failing.code, 0, "a run is not worse for its notification");
+    assert!(std::path::Path::new(&told).exists());
+    assert!(failing.stderr.contains("the notification command ended with exit status: 3"), "{}", failing.stderr);
+    notify("always", "sleep 60");
+    let slow = maintain("run", &target, &folder, &[]);
+    assert!(slow.stderr.contains("took longer than 1 s, and was ended"), "{}", slow.stderr);
+}
+
+#[test]
+fn the_policys_databases_are_maintained_one_after_the_other() {
+    let cluster = Cluster::shared();
+    let (one, target, folder) = shop(cluster);
+    let (two, other, _folder) = shop(cluster);
+    let policy = format!("databases = ['{}', '{}']\n{}", one.name(), two.name(), POLICY);
+    std::fs::write(folder.path().join("m.toml"), policy).expect("written");
+    let file = path(&folder, "m.toml");
+    let run = |args: &[&str]| {
+        let mut command = command();
+        command.env("PGHOST", cluster.socket_dir()).env("PGPORT", cluster.port().to_string());
+        command.env("PGUSER", one.value("SELECT current_user"));
+        ran(command.args(["maintain"]).args(args).args(["--policy", &file]).output().expect("it starts"))
+    };
+    let plan = run(&["plan", "--format", "json"]).json();
+    let names: Vec<_> = plan["plans"].as_array().expect("plans").iter().map(|plan| plan["database"].clone()).collect();
+    assert_eq!(names, [one.name(), two.name()]);
+    let done = run(&["run", "--format", "json"]).json();
+    assert_eq!(done["runs"].as_array().map(Vec::len), Some(2));
+    assert_eq!(two.value("SELECT count(*) FROM dbopt.run WHERE outcome = 'done'"), "1");
+    let third = cluster.database();
+    let refused = maintain("plan", &third.conn_string(), &folder, &[]);
+    refused.fails(2, "the policy is not for the database");
+    assert_eq!(maintain("plan", &target, &folder, &[]).code, 0);
+    drop(other);
+}
+
+#[test]
+fn what_is_expired_goes_by_rows_and_by_partitions() {
+    let cluster = Cluster::shared();
+    let (database, target, folder) = shop(cluster);
+    database.execute(
+        "CREATE TABLE events (id int, at timestamptz NOT NULL, local timestamp NOT NULL) WITH (autovacuum_enabled = off);
+         INSERT INTO events SELECT n, now() - n * interval '1 hour', now() - n * interval '1 hour' FROM generate_series(1, 4000) n;
+         CREATE INDEX ON events (at);
+         CREATE TABLE m (at timestamptz NOT NULL) PARTITION BY RANGE (at);
+         CREATE TABLE m1 PARTITION OF m FOR VALUES FROM ('2020-01-01') TO ('2020-02-01');
+         CREATE TABLE m2 PARTITION OF m FOR VALUES FROM ('2020-02-01') TO ('2199-01-01');
+         INSERT INTO m VALUES ('2020-01-05'), ('2020-02-05'), (now());",
+    );
+    database.execute("VACUUM ANALYZE");
+    let policy = format!(
+        "{POLICY}[[retention]]\ntable = 'public.events'\nkeep = '100d'\nby = 'rows'\ncolumn = 'at'\narchive.table = 'public.old'\n\
+         [[retention]]\ntable = 'public.m'\nkeep = '365d'\nby = 'partitions'\ncolumn = 'at'\nrest = true\nprove = true\n\
+         [[retention]]\ntable = 'public.tidy'\nkeep = '365d'\nby = 'rows'\ncolumn = 'id'\n"
+    );
+    std::fs::write(folder.path().join("m.toml"), policy).expect("written");
+    let saved = path(&folder, "plan.json");
+    let plan = maintain("plan", &target, &folder, &["--save", &saved, "--format", "json"]);
+    assert!(plan.stdout.contains("the column `id` is of type `integer`, and no time"), "{}", plan.stdout);
+    let run = maintain("run", &target, &folder, &["--plan", &saved, "--format", "json", "--log", "off"]);
+    // A rule that cannot be applied is no success.
+    assert_eq!(run.code, 6, "{}{}", run.stdout, run.stderr);
+    let view: Value = serde_json::from_str(&run.stdout).expect("JSON");
+    let outcomes = outcomes(&view);
+    let retention = outcomes.iter().filter(|(class, _)| class == "retention").collect::<Vec<_>>();
+    assert!(retention.len() == 3 && retention.iter().all(|(_, outcome)| outcome == "done"), "{view}");
+    let left = "SELECT count(*) || ' ' || bool_and(at >= now() - interval '100 days 1 minute') FROM events";
+    assert_eq!(database.value(left), "2399 true");
+    assert_eq!(database.value("SELECT count(*) FROM old"), "1601");
+    assert_eq!(database.value("SELECT count(*) || ' ' || (to_regclass('m1') IS NULL) FROM m"), "1 true");
+}
+
+#[test]
+fn a_held_horizon_is_named_and_is_no_success() {
+    let cluster = Cluster::builder().setting("max_prepared_transactions", "5").start().expect("a cluster");
+    let (database, target, folder) = shop(&cluster);
+    let policy = format!("oldest_transaction = '1ms'\n{POLICY}").replace("[reindex]", "[reindex]\nenabled = false");
+    std::fs::write(folder.path().join("m.toml"), policy).expect("written");
+    database.execute("VACUUM");
+    database.execute("BEGIN; INSERT INTO tidy VALUES (5000); PREPARE TRANSACTION 'forgotten'");
+    database.execute("DELETE FROM \"Orders\" WHERE id % 8 <> 0");
+    let plan = maintain("plan", &target, &folder, &["--format", "markdown"]);
+    assert!(plan.stdout.contains("forgotten") && plan.stdout.contains("ROLLBACK PREPARED"), "{}", plan.stdout);
+    let run = maintain("run", &target, &folder, &["--format", "json"]);
+    database.execute("ROLLBACK PREPARED 'forgotten'");
+    assert_eq!(run.code, 5, "{}", run.stdout);
+    assert!(run.stdout.contains("could not be removed, because"), "{}", run.stdout);
+}
+
+/// The key of the runner's advisory lock, as docs/run.md says it.
+fn dbopt_run_lock() -> i64 {
+    i64::from_be_bytes(*b"dbopt-rn")
+}
