@@ -100,11 +100,16 @@ struct Doubt {
     foreign: Option<Fault>,
     /// The fault when it belongs to the chain.
     own: Option<Fault>,
+    /// Whether these are one or more lines that are no record, each of which may stand in the place of one.
+    is_unreadable: bool,
 }
 
 /// Verifies a chain, record by record.
 #[derive(Debug)]
 pub struct Verifier {
+    first: u64,
+    /// Whether only records before the first were seen.
+    is_before: bool,
     place: Place,
     doubt: Option<Doubt>,
     records: u64,
@@ -118,10 +123,12 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    /// A verifier of a chain that begins with record `first`: 1, unless it is a part.
+    /// A verifier of a chain from record `first` on: 1, unless it is a part. What stands before that record is left alone.
     #[must_use]
     pub fn new(first: u64, anchors: &[Anchor]) -> Self {
         let mut verifier = Self {
+            first,
+            is_before: first > 1,
             place: Place { expected: first, previous: (first == 1).then_some([Hash::ZERO; 2]) },
             doubt: None,
             records: 0,
@@ -145,10 +152,17 @@ impl Verifier {
         self.records += 1;
         let position = self.records;
         self.fault(Fault { position, kind: FaultKind::Unreadable });
-        self.settle(None);
+        let before = match self.doubt.take() {
+            Some(Doubt { after, is_unreadable: true, .. }) => after,
+            doubt => {
+                self.doubt = doubt;
+                self.settle(None);
+                self.place
+            }
+        };
         // It may stand in the place of a record, whose hash is then unknown.
-        let after = Place { expected: self.place.expected.saturating_add(1), previous: None };
-        self.doubt = Some(Doubt { after, foreign: None, own: None });
+        let after = Place { expected: before.expected.saturating_add(1), previous: None };
+        self.doubt = Some(Doubt { after, foreign: None, own: None, is_unreadable: true });
     }
 
     /// Takes the next record.
@@ -157,6 +171,14 @@ impl Verifier {
         let position = self.records;
         let (sequence, computed) = (record.sequence, record.computed_hash());
         let is_whole = computed == record.hash;
+        if self.is_before && sequence < self.first {
+            self.doubt = None;
+            if sequence + 1 == self.first {
+                self.place.previous = Some([record.hash, computed]);
+            }
+            return;
+        }
+        self.is_before = false;
         if let Some((hash, seen)) = self.anchors.get_mut(&sequence) {
             let is_right = is_whole && *hash == record.hash;
             *seen = Some((position, is_right || seen.is_some_and(|(_, was_right)| was_right)));
@@ -166,7 +188,8 @@ impl Verifier {
             |expected: u64| Place { expected: expected.saturating_add(1), previous: Some([record.hash, computed]) };
         if !is_whole {
             self.fault(Fault { position, kind: FaultKind::Changed { sequence } });
-            self.doubt = Some(Doubt { after: next(self.place.expected), foreign: None, own: None });
+            let after = next(self.place.expected);
+            self.doubt = Some(Doubt { after, foreign: None, own: None, is_unreadable: false });
         } else if self.place.is_followed_by(record) {
             self.place = next(sequence);
             self.head = Some((sequence, record.hash));
@@ -183,6 +206,7 @@ impl Verifier {
                 after: next(sequence),
                 foreign: Some(Fault { position, kind: FaultKind::Inserted { sequence } }),
                 own: Some(Fault { position, kind: own }),
+                is_unreadable: false,
             });
         }
     }
@@ -190,7 +214,13 @@ impl Verifier {
     /// Ends the chain.
     #[must_use]
     pub fn finish(mut self) -> Report {
+        // What is no record at the end is a torn line rather than a record.
+        self.doubt = self.doubt.filter(|doubt| !doubt.is_unreadable);
         self.settle(None);
+        if self.is_before {
+            let kind = FaultKind::Missing { first: self.first, last: self.first };
+            self.fault(Fault { position: self.records, kind });
+        }
         let last = self.place.expected.saturating_sub(1);
         let position = self.records;
         let mut confirmed = 0;
@@ -218,7 +248,14 @@ impl Verifier {
 
     /// Decides a doubt by the next whole record, or at an end in favour of the record that raised it.
     fn settle(&mut self, next: Option<&Record>) {
-        let Some(doubt) = self.doubt.take() else { return };
+        let Some(mut doubt) = self.doubt.take() else { return };
+        if let Some(next) = next.filter(|_| doubt.is_unreadable) {
+            // As many of the lines stand for records as are not there otherwise.
+            if next.sequence <= self.place.expected {
+                return;
+            }
+            doubt.after.expected = doubt.after.expected.min(next.sequence);
+        }
         // When the next one follows neither, the smaller gap is the likelier.
         let is_foreign = next.is_some_and(|next| {
             self.place.is_followed_by(next)

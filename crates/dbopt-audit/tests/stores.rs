@@ -248,13 +248,33 @@ async fn a_torn_line_is_reported_and_repaired_on_request_only() {
         assert_eq!(unreadable, 1);
 
         let repair = store.repair("admin").expect("it is repaired").expect("there was something to do");
-        assert_eq!(fs::read(&repair.kept_in).expect("the bytes"), line[..length]);
+        assert_eq!(fs::read(repair.kept_in.expect("they are kept")).expect("the bytes"), line[..length]);
         assert_eq!((repair.record.sequence, repair.record.action.as_str()), (4, "audit.repair"));
         store.append(&entry(3)).await.expect("it is appended");
         let records = all(&mut store, Range::ALL).await;
         assert_eq!(records.len(), 5);
         assert_whole(&records);
     }
+}
+
+/// It may have been anchored, or lost its end in an editor.
+#[tokio::test]
+async fn a_whole_record_without_its_line_end_is_kept() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("audit.jsonl");
+    let mut store = FileStore::new(&path);
+    for number in 0..3 {
+        store.append(&entry(number)).await.expect("it is appended");
+    }
+    let head = store.head().await.expect("it is read").expect("a head");
+    let whole = fs::read(&path).expect("the file");
+    fs::write(&path, whole.trim_ascii_end()).expect("the file is written");
+    let repair = store.repair("admin").expect("it is repaired").expect("there was something to do");
+    assert_eq!((repair.kept_in, repair.record.sequence), (None, 4));
+    let records = all(&mut store, Range::ALL).await;
+    assert_whole(&records);
+    assert_eq!((records.len(), &records[2]), (4, &head));
+    assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
 }
 
 #[tokio::test]

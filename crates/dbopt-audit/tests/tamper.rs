@@ -187,6 +187,61 @@ fn a_part_is_verified_from_its_first_record() {
     assert_eq!(kinds(&records[3..]), [FaultKind::Missing { first: 1, last: 3 }]);
 }
 
+#[test]
+fn lines_that_are_no_records_hide_and_accuse_none() {
+    let records = chain(20);
+    let verify = |before: usize, unreadable: usize, after: usize| {
+        let mut verifier = Verifier::new(1, &[]);
+        records[..before].iter().for_each(|record| verifier.record(record));
+        (0..unreadable).for_each(|_| verifier.unreadable());
+        records[after..].iter().for_each(|record| verifier.record(record));
+        let faults = verifier.finish().faults;
+        let others = faults.iter().map(|fault| fault.kind).filter(|kind| *kind != FaultKind::Unreadable);
+        (faults.len(), others.collect::<Vec<_>>())
+    };
+    for unreadable in 1..5 {
+        // Beside what is there, in the place of some of it, and of more than they can stand for.
+        for gone in 0..=unreadable {
+            assert_eq!(verify(10, unreadable, 10 + gone), (unreadable, vec![]), "{unreadable} for {gone}");
+        }
+        let missing = FaultKind::Missing { first: 11 + unreadable as u64, last: 16 };
+        assert_eq!(verify(10, unreadable, 16), (unreadable + 1, vec![missing]));
+    }
+}
+
+#[test]
+fn an_anchored_record_that_is_torn_is_truncated() {
+    let records = chain(10);
+    let mut verifier = Verifier::new(1, &[Anchor::of(&records[9])]);
+    records[..9].iter().for_each(|record| verifier.record(record));
+    verifier.unreadable();
+    let report = verifier.finish();
+    assert_eq!(report.head.map(|(sequence, _)| sequence), Some(9));
+    let kinds: Vec<_> = report.faults.iter().map(|fault| fault.kind).collect();
+    assert_eq!(kinds, [FaultKind::Unreadable, FaultKind::Truncated { last: 9, anchored: 10 }]);
+}
+
+#[test]
+fn what_stands_before_the_first_is_left_alone() {
+    let mut records = chain(20);
+    let verify = |records: &[Record], first: u64| {
+        let mut verifier = Verifier::new(first, &[]);
+        records.iter().for_each(|record| verifier.record(record));
+        verifier.finish().faults
+    };
+    assert_eq!(verify(&records, 10), []);
+    assert_eq!(verify(&records, 20), []);
+    let missing = FaultKind::Missing { first: 100_000, last: 100_000 };
+    assert_eq!(verify(&records, 100_000), [Fault { position: 20, kind: missing }]);
+    // A record from before that stands behind is one too many all the same, and the link to the one before counts.
+    records.push(records[2].clone());
+    assert_eq!(verify(&records, 10), [Fault { position: 21, kind: FaultKind::Inserted { sequence: 3 } }]);
+    records.pop();
+    records[8].actor = "somebody else".to_owned();
+    records[8].hash = records[8].computed_hash();
+    assert_eq!(verify(&records, 10), [Fault { position: 10, kind: FaultKind::Unlinked { sequence: 10 } }]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

@@ -20,6 +20,8 @@ pub enum Error {
         number: u32,
         /// Its name.
         name: String,
+        /// The role that has to migrate, when this session's had better not.
+        role: Option<String>,
     },
     /// A migration was applied in another form than this program has.
     #[error("migration {number} (`{name}`) was applied with checksum `{recorded}`, but is `{embedded}` here")]
@@ -32,6 +34,18 @@ pub enum Error {
         recorded: String,
         /// SHA-256 in this program.
         embedded: String,
+    },
+    /// A table of a migration is there, and no record that it was applied.
+    #[error(
+        "dbopt's schema has the table `{table}` of migration {number} (`{name}`), which `dbopt.migration` does not record"
+    )]
+    Unrecorded {
+        /// Its number.
+        number: u32,
+        /// Its name.
+        name: String,
+        /// The table.
+        table: String,
     },
     /// The database has a migration that this program does not know.
     #[error("this database has migration {number} (`{name}`), which this dbopt does not know")]
@@ -85,7 +99,15 @@ impl Error {
             Self::Session(source) | Self::Failed { source, .. } => source.hint(),
             Self::Busy => Some("wait until it is done".to_owned()),
             Self::Standby => Some("run it on the primary; the schema is replicated".to_owned()),
-            Self::NotMigrated { .. } => Some(format!("run `dbopt migrate up -d {database}`")),
+            Self::NotMigrated { role: None, .. } => Some(format!("run `dbopt migrate up -d {database}`")),
+            Self::NotMigrated { role: Some(role), .. } => {
+                Some(format!("run `dbopt migrate up -d {database}`, connected as `{role}`"))
+            }
+            Self::Unrecorded { .. } => Some(
+                "put the removed rows of `dbopt.migration` back, or rename the schema and migrate anew; dbopt creates \
+                 nothing over tables that it does not know"
+                    .to_owned(),
+            ),
             Self::Changed { .. } => Some(
                 "find out who changed `dbopt.migration` or which build of dbopt was used here; migrations that \
                  were applied are never edited"

@@ -27,6 +27,14 @@ pub const MIGRATIONS: &[Migration] = &[
 ];
 
 impl Migration {
+    /// The names of the tables that it creates.
+    pub(crate) fn tables(&self) -> impl Iterator<Item = &'static str> {
+        self.sql.split("TABLE dbopt.").skip(1).filter_map(|rest| {
+            let (name, after) = rest.split_once(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_'))?;
+            (after.starts_with('(') || after.starts_with("PARTITION OF")).then_some(name)
+        })
+    }
+
     /// SHA-256 of the file, in lower-case hexadecimal, as `sha256sum` prints it.
     #[must_use]
     pub fn checksum(&self) -> String {
@@ -57,6 +65,13 @@ mod tests {
         let embedded: Vec<(String, String)> =
             MIGRATIONS.iter().map(|m| (format!("{:04}_{}.sql", m.number, m.name), m.sql.to_owned())).collect();
         assert_eq!(embedded, files);
+    }
+
+    #[test]
+    fn each_migration_knows_its_tables() {
+        let tables: Vec<Vec<_>> = MIGRATIONS.iter().take(4).map(|migration| migration.tables().collect()).collect();
+        let limits = vec!["limit_state", "limit_state_unlogged", "limit_state_durable", "limit_place"];
+        assert_eq!(tables, [vec!["migration"], vec!["audit_record"], vec!["run", "journal", "history"], limits]);
     }
 
     #[test]

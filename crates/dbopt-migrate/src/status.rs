@@ -11,6 +11,8 @@ use crate::state::{self, Found, Record};
 pub struct Status {
     /// Every migration that this program or the database knows, by rising number.
     pub steps: Vec<Step>,
+    /// The role that has to migrate, when this session's had better not: the schema's owner.
+    pub role: Option<String>,
 }
 
 /// One migration.
@@ -32,6 +34,11 @@ pub struct Step {
 pub enum State {
     /// Not yet.
     Pending,
+    /// Its table is there, and no record that it was applied.
+    Unrecorded {
+        /// The table's name.
+        table: String,
+    },
     /// As this program has it.
     Applied,
     /// In another form than this program has it.
@@ -62,23 +69,31 @@ impl Status {
                     Some(Error::Changed { number, name, recorded: recorded.clone(), embedded: embedded.clone() })
                 }
                 State::Unknown => Some(Error::Newer { number, name }),
+                State::Unrecorded { table } => Some(Error::Unrecorded { number, name, table: table.clone() }),
             }
         })
     }
 
-    /// Lays the records of a database beside the embedded migrations; both rise by number.
-    pub(crate) fn compare(migrations: &[Migration], records: &[Record]) -> Self {
+    /// Lays what a database has beside the embedded migrations.
+    pub(crate) fn compare(migrations: &[Migration], found: &Found) -> Self {
+        let (schema, records): (_, &[Record]) = match found {
+            Found::Nothing => (None, &[]),
+            Found::Empty(schema) => (Some(schema), &[]),
+            Found::Own(schema, records) => (Some(schema), records),
+        };
+        let unrecorded = |migration: &Migration| {
+            let tables = &schema?.tables;
+            migration.tables().find(|name| tables.iter().any(|table| table == name)).map(str::to_owned)
+        };
         let mut steps = Vec::new();
         for migration in migrations {
             let record = records.iter().find(|record| record.number == migration.number);
-            let state = record.map_or(State::Pending, |record| {
-                let embedded = migration.checksum();
-                if record.checksum == embedded {
-                    State::Applied
-                } else {
-                    State::Changed { recorded: record.checksum.clone(), embedded }
-                }
-            });
+            let embedded = migration.checksum();
+            let state = match record {
+                Some(record) if record.checksum == embedded => State::Applied,
+                Some(record) => State::Changed { recorded: record.checksum.clone(), embedded },
+                None => unrecorded(migration).map_or(State::Pending, |table| State::Unrecorded { table }),
+            };
             let applied_at = record.map(|record| record.applied_at.clone());
             steps.push(Step { number: migration.number, name: migration.name.to_owned(), state, applied_at });
         }
@@ -91,7 +106,8 @@ impl Status {
             });
         }
         steps.sort_by_key(|step| step.number);
-        Self { steps }
+        let closed = schema.filter(|schema| !schema.is_trusted || !schema.is_writable);
+        Self { steps, role: closed.map(|schema| schema.owner.clone()) }
     }
 }
 
@@ -102,11 +118,7 @@ impl Status {
 /// When the session fails, the role may not look, or the schema is somebody else's.
 pub async fn status(session: &Session) -> Result<Status, Error> {
     let found = state::find(session.client()).await.map_err(|error| session.error(error))??;
-    let records = match found {
-        Found::Nothing | Found::Empty(_) => Vec::new(),
-        Found::Own(_, records) => records,
-    };
-    Ok(Status::compare(MIGRATIONS, &records))
+    Ok(Status::compare(MIGRATIONS, &found))
 }
 
 /// Asks for the schema up to a number: for commands that use its tables.
@@ -116,13 +128,13 @@ pub async fn status(session: &Session) -> Result<Status, Error> {
 /// # Errors
 /// When a migration up to that number is missing or differs, and as for [`status`].
 pub async fn require(session: &Session, number: u32) -> Result<(), Error> {
-    let status = status(session).await?;
-    let needed = Status { steps: status.steps.into_iter().filter(|step| step.number <= number).collect() };
+    let mut needed = status(session).await?;
+    needed.steps.retain(|step| step.number <= number);
     if let Some(obstacle) = needed.obstacle() {
         return Err(obstacle);
     }
     match needed.steps.into_iter().find(|step| step.state == State::Pending) {
-        Some(step) => Err(Error::NotMigrated { number: step.number, name: step.name }),
+        Some(step) => Err(Error::NotMigrated { number: step.number, name: step.name, role: needed.role }),
         None => Ok(()),
     }
 }

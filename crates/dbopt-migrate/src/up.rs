@@ -6,7 +6,7 @@ use tokio_postgres::{Client, Transaction};
 use crate::error::Error;
 use crate::migration::{MIGRATIONS, Migration};
 use crate::state::{self, Found, Schema, quoted};
-use crate::status::Status;
+use crate::status::{State, Status};
 
 /// The key of the advisory lock that a migration holds: the ASCII letters `dbopt-mg`.
 pub const ADVISORY_LOCK: i64 = i64::from_be_bytes(*b"dbopt-mg");
@@ -67,14 +67,11 @@ async fn apply(
         Ok(found) => found,
         Err(error) => return Ok(Err(Refusal::Known(error))),
     };
-    let records = match &found {
-        Found::Own(_, records) => records.as_slice(),
-        Found::Nothing | Found::Empty(_) => &[],
-    };
-    if let Some(obstacle) = Status::compare(migrations, records).obstacle() {
+    let status = Status::compare(migrations, &found);
+    if let Some(obstacle) = status.obstacle() {
         return Ok(Err(Refusal::Known(obstacle)));
     }
-    if records.iter().any(|record| record.number == migration.number) {
+    if status.steps.iter().any(|step| step.number == migration.number && step.state == State::Applied) {
         return Ok(Ok(false));
     }
     match &found {

@@ -245,6 +245,38 @@ async fn names_of_the_search_path_are_not_used() {
     assert_eq!(up(&mut session).await.expect("it migrates"), MIGRATIONS);
 }
 
+#[tokio::test]
+async fn a_role_that_cannot_migrate_is_told_who_can() {
+    let database = Cluster::shared().database();
+    let (name, mut session) = role(&database).await;
+    database.execute(&format!("CREATE ROLE owner_{name}; CREATE SCHEMA dbopt AUTHORIZATION owner_{name}"));
+    let owner = format!("`owner_{name}`");
+    let error = up(&mut session).await.expect_err("the schema is not the role's");
+    assert!(error.hint("x").is_some_and(|hint| hint.starts_with(&format!("connect as {owner} to migrate"))), "{error}");
+    let pending = status(&session).await.expect("anybody may look");
+    assert_eq!(pending.role.as_deref(), Some(owner.trim_matches('`')));
+    let error = require(&session, 1).await.expect_err("nothing is there");
+    assert_eq!(error.hint("x"), Some(format!("run `dbopt migrate up -d x`, connected as {owner}")));
+}
+
+#[tokio::test]
+async fn removed_records_are_told_from_pending_migrations() {
+    let database = Cluster::shared().database();
+    let mut session = superuser(&database).await;
+    up(&mut session).await.expect("it migrates");
+    for (number, table) in [(2, "audit_record"), (1, "migration")] {
+        database.execute(&format!("DELETE FROM dbopt.migration WHERE number = {number}"));
+        for error in [up(&mut session).await.map(|_| ()), require(&session, 3).await].map(Result::unwrap_err) {
+            assert!(error.to_string().contains(&format!("the table `{table}` of migration {number} ")), "{error}");
+            assert!(error.hint("x").is_some_and(|hint| hint.contains("removed rows")));
+        }
+        let status = status(&session).await.expect("the status");
+        assert!(!status.is_current());
+        let index = usize::try_from(number).expect("a small number") - 1;
+        assert_eq!(status.steps[index].state, State::Unrecorded { table: table.to_owned() });
+    }
+}
+
 /// Who owns the schema could replace a table by one with triggers, at any time.
 #[tokio::test]
 async fn a_superuser_leaves_the_schema_of_an_unprivileged_role_alone() {

@@ -97,6 +97,55 @@ impl Command {
     }
 }
 
+/// The files of a command line.
+#[derive(Debug, Default)]
+pub(crate) struct Files<'a> {
+    /// Those it writes.
+    pub(crate) outputs: Vec<&'a str>,
+    /// Those it reads.
+    pub(crate) inputs: Vec<&'a str>,
+}
+
+impl Command {
+    /// The files that a command with an output is given.
+    pub(crate) fn files(&self) -> Files<'_> {
+        fn given<'a>(options: &[&'a Option<String>]) -> Vec<&'a str> {
+            options.iter().filter_map(|option| option.as_deref()).collect()
+        }
+        match self {
+            Self::Advise(args) => {
+                let lists = args.logs.iter().chain(&args.sql).chain(&args.plan);
+                let mut inputs: Vec<_> = lists.map(String::as_str).collect();
+                inputs.extend(args.pg_stat_statements.iter().flatten().map(String::as_str));
+                inputs.extend(given(&[&args.snapshot, &args.ddl]));
+                Files { outputs: given(&[&args.output, &args.rollback]), inputs }
+            }
+            Self::Logs(args) => {
+                Files { outputs: given(&[&args.output]), inputs: args.logs.iter().map(String::as_str).collect() }
+            }
+            Self::Explain(args) => Files { outputs: given(&[&args.output]), inputs: vec![&args.file] },
+            Self::Snapshot(args) => Files { outputs: given(&[&args.output]), inputs: given(&[&args.redact_key]) },
+            Self::Audit(Audit::Export(args)) => {
+                Files { outputs: given(&[&args.output]), inputs: given(&[&args.source.file]) }
+            }
+            Self::Audit(Audit::Anchor(args)) => {
+                Files { outputs: given(&[&args.to]), inputs: given(&[&args.source.file]) }
+            }
+            Self::Limits(Limits::Check(args)) => {
+                let mut inputs = given(&[&args.routes]);
+                inputs.extend(args.policy.to_str());
+                Files { outputs: given(&[&args.output]), inputs }
+            }
+            Self::Limits(Limits::Simulate(args)) => {
+                let mut inputs = vec![args.traffic.as_str()];
+                inputs.extend(args.policy.to_str());
+                Files { outputs: given(&[&args.output]), inputs }
+            }
+            _ => Files::default(),
+        }
+    }
+}
+
 /// Formats that have a JSON Schema.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum SchemaOf {
@@ -567,6 +616,11 @@ pub(crate) struct AuditAnchor {
     pub(crate) command: Option<String>,
 }
 
+/// A moment of RFC 3339.
+fn timestamp(text: &str) -> Result<jiff::Timestamp, &'static str> {
+    text.parse().map_err(|_| "write a date, a time and its zone, such as `2026-11-01T00:00:00Z`")
+}
+
 /// `dbopt audit export`
 #[derive(Args, Clone, Debug)]
 pub(crate) struct AuditExport {
@@ -579,10 +633,10 @@ pub(crate) struct AuditExport {
     #[arg(long, value_name = "N")]
     pub(crate) last: Option<u64>,
     /// Records from this time on, such as 2026-11-01T00:00:00Z
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = timestamp)]
     pub(crate) since: Option<jiff::Timestamp>,
     /// Records up to this time
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = timestamp)]
     pub(crate) until: Option<jiff::Timestamp>,
     /// Write to a file instead of standard output
     #[arg(short, long, value_name = "FILE")]

@@ -6,6 +6,7 @@ mod doctor;
 mod document;
 mod exit;
 mod failure;
+mod file;
 mod output;
 mod policies;
 mod sql;

@@ -8,12 +8,20 @@ use dbopt_report::{Document, html, markdown, terminal};
 use crate::{
     cli::{Color, Global, ReportFormat},
     failure::Failure,
+    file::NewFile,
 };
 
 /// Writes data: to the named file, or else to stdout. A reader that went away is a clean end.
 pub(crate) fn data(to: Option<&str>, text: &str) -> Result<(), Failure> {
     match to {
-        Some(name) if name != "-" => std::fs::write(name, text).map_err(|error| Failure::file("write", name, &error)),
+        Some(name) if name != "-" => {
+            let write = || {
+                let mut file = NewFile::create(name, 0o666)?;
+                file.write_all(text.as_bytes())?;
+                file.finish()
+            };
+            write().map_err(|error| Failure::file("write", name, &error))
+        }
         _ => match std::io::stdout().lock().write_all(text.as_bytes()) {
             Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
                 Err(Failure::file("write", "<stdout>", &error))

@@ -61,8 +61,10 @@ fn an_intact_table_is_verified_anchored_and_exported() {
     assert_eq!(dbopt(&["audit", "export", "-d", &target, "--first", "4", "--last", "7", "-o", &part]).code, 0);
     assert_eq!(dbopt(&["audit", "verify", "--file", &part, "--first", "4"]).code, 0);
     assert_eq!(dbopt(&["audit", "verify", "--file", &part]).code, 1);
-    let none = dbopt(&["audit", "export", "-d", &target, "--since", "2999-01-01T00:00:00Z"]);
-    assert_eq!((none.code, none.stdout.as_str()), (0, ""));
+    dbopt(&["audit", "export", "-d", &target, "--since", "2999-01-01T00:00:00Z"]).fails(2, "no record is within");
+    assert_eq!(dbopt(&["audit", "verify", "-d", &target, "--first", "4"]).code, 0);
+    let absent = dbopt(&["audit", "verify", "-d", &target, "--first", "100000"]);
+    assert!(absent.code == 1 && absent.stdout.contains("record 100000 is missing"), "{}", absent.stdout);
 }
 
 /// What was emptied is not intact.
@@ -154,7 +156,7 @@ fn what_contradicts_an_earlier_anchor_is_1_and_not_anchored() {
     block_on(fill(&mut FileStore::new(&path), 2));
     anchor().fails(1, "record 3 is not the anchored one");
     assert_eq!(fs::read_to_string(&kept).expect("the anchors"), both);
-    dbopt(&["audit", "anchor", "--file", &file, "--to", &file]).fails(2, "is not an anchor");
+    dbopt(&["audit", "anchor", "--file", &file, "--to", &file]).fails(2, "is an input");
 }
 
 #[test]
@@ -189,4 +191,52 @@ fn the_documented_program_verifies_a_file() {
     let changed = fs::read_to_string(&path).expect("the file").replacen("runner", "burner", 1);
     fs::write(&path, changed).expect("the file is written");
     assert!(!run(&path).expect("python runs").status.success());
+}
+
+#[test]
+fn an_output_never_replaces_an_input() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (record, link, hard) = (folder.path().join("rec"), folder.path().join("link"), folder.path().join("hard"));
+    block_on(fill(&mut FileStore::new(&record), 3));
+    std::os::unix::fs::symlink(&record, &link).expect("a link");
+    fs::hard_link(&record, &hard).expect("a link");
+    let before = fs::read(&record).expect("the record");
+    let record = text(&record);
+    for output in [record.clone(), text(&link), text(&hard), text(&folder.path().join(".").join("rec"))] {
+        dbopt(&["audit", "export", "--file", &record, "-o", &output]).fails(2, "is an input");
+        dbopt(&["audit", "anchor", "--file", &record, "--to", &output]).fails(2, "is an input");
+        dbopt(&["advise", &record, "-o", &output]).fails(2, "is an input");
+        dbopt(&["advise", &record, "--rollback", &output]).fails(2, "is an input");
+        dbopt(&["logs", &record, "-o", &output]).fails(2, "is an input");
+        dbopt(&["explain", &record, "-o", &output]).fails(2, "is an input");
+        dbopt(&["limits", "check", &record, "-o", &output]).fails(2, "is an input");
+        dbopt(&["limits", "simulate", "policies/ratelimit.toml", "--traffic", &record, "-o", &output])
+            .fails(2, "is an input");
+        assert_eq!(fs::read(&record).expect("the record"), before);
+    }
+    let copy = text(&folder.path().join("copy"));
+    assert_eq!(dbopt(&["audit", "export", "--file", &record, "-o", &copy]).code, 0);
+    assert_eq!(fs::read(&copy).expect("the copy"), before);
+}
+
+#[test]
+fn nothing_to_export_is_2_and_replaces_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (record, copy) = (folder.path().join("rec"), text(&folder.path().join("copy")));
+    block_on(fill(&mut FileStore::new(&record), 3));
+    let record = text(&record);
+    fs::write(&copy, "old").expect("written");
+    for range in [&["--first", "9999"][..], &["--first", "3", "--last", "2"], &["--since", "2199-01-01T00:00:00Z"]] {
+        let mut args = vec!["audit", "export", "--file", &record, "-o", &copy];
+        args.extend(range);
+        dbopt(&args).fails(2, "no record is within");
+    }
+    assert_eq!(fs::read_to_string(&copy).expect("the old file"), "old");
+    assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 2);
+    dbopt(&["audit", "export", "--file", &record, "--since", "yesterday"]).fails(2, "such as `2026-11-01T00:00:00Z`");
+    let nowhere = text(&folder.path().join("nope/x"));
+    dbopt(&["audit", "anchor", "--file", &record, "--to", &nowhere]).fails(6, &nowhere);
+    let bad = dbopt(&["audit", "verify", "--file", &record, "--anchor", &copy]);
+    bad.fails(2, "line 1 of");
+    assert!(bad.stderr.contains("hint: a file of anchors"), "{}", bad.stderr);
 }

@@ -31,8 +31,8 @@ pub struct FileStore {
 /// What a repair did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Repair {
-    /// Where the torn bytes were put.
-    pub kept_in: PathBuf,
+    /// Where the torn bytes were put; none when they were a whole record, which lacked nothing but its line end and got that.
+    pub kept_in: Option<PathBuf>,
     /// How many there were.
     pub bytes: u64,
     /// The record of the repair.
@@ -47,7 +47,7 @@ impl FileStore {
     }
 
     /// Puts a torn last line aside, into a file beside this one, and records that under the action `audit.repair`; does nothing
-    /// when there is none.
+    /// when there is none. A line that is the next record and lacks only its end is given that instead: it may be anchored.
     ///
     /// # Errors
     /// When a file cannot be written, or the last whole record is damaged.
@@ -60,10 +60,20 @@ impl FileStore {
         let mut bytes = Vec::new();
         file.seek(SeekFrom::Start(end)).and_then(|_| file.read_to_end(&mut bytes)).map_err(|e| self.io("read", e))?;
         let digest = Hash(Sha256::digest(&bytes).into());
+        // The record that follows must be possible before anything is changed.
+        let head = self.last(&mut file, end)?;
+        let whole =
+            std::str::from_utf8(&bytes).ok().and_then(parse_line).filter(|record| follows(record, head.as_ref()));
+        if let Some(whole) = whole {
+            let details = json!({ "completed": torn, "offset": end, "sha256": digest.to_string() });
+            let entry = Entry::new(actor, "audit.repair", details.as_object().ok_or(Error::Damaged)?)?;
+            file.write_all(b"\n").map_err(|e| self.io("repair", e))?;
+            let record = self.write(&mut file, &entry, Some(&(whole.sequence, whole.hash)))?;
+            return Ok(Some(Repair { kept_in: None, bytes: torn, record }));
+        }
         let details = json!({ "bytes": torn, "offset": end, "sha256": digest.to_string() });
         let entry = Entry::new(actor, "audit.repair", details.as_object().ok_or(Error::Damaged)?)?;
-        // The record that follows must be possible before anything is changed.
-        let head = self.last(&mut file, end)?.map(|head| (head.sequence, head.hash));
+        let head = head.map(|head| (head.sequence, head.hash));
         let mut name = self.path.clone().into_os_string();
         name.push(format!(".torn-{end}"));
         let kept_in = PathBuf::from(name);
@@ -73,7 +83,7 @@ impl FileStore {
             .map_err(|e| self.io("keep the torn line of", e))?;
         file.set_len(end).map_err(|e| self.io("repair", e))?;
         let record = self.write(&mut file, &entry, head.as_ref())?;
-        Ok(Some(Repair { kept_in, bytes: torn, record }))
+        Ok(Some(Repair { kept_in: Some(kept_in), bytes: torn, record }))
     }
 
     /// Opens the file for appending, creating it when needed, and waits for its lock.
@@ -178,6 +188,12 @@ impl Store for FileStore {
             }
         }
     }
+}
+
+/// Whether a record is whole and the next one.
+fn follows(record: &Record, head: Option<&Record>) -> bool {
+    let (sequence, hash) = head.map_or((0, Hash::ZERO), |head| (head.sequence, head.hash));
+    record.sequence == sequence + 1 && record.previous == hash && record.computed_hash() == record.hash
 }
 
 /// Where the line begins that `end` is in: after the last line end before it.

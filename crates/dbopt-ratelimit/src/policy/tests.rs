@@ -186,7 +186,7 @@ fn keys_of_clients_are_never_shown() {
         format!("deny = ['api_kye={hush}']"),
         format!("deny = ['apikey={hush}', 'user=7']"),
         format!("deny = ['{hush}']"),
-        format!("deny = ['sk-live-hush']"),
+        "deny = ['sk-live-hush']".to_owned(),
         format!("deny = 'api_key={hush}'"),
         format!("deny = [['api_key={hush}']]"),
         format!("dney = ['api_key={hush}']"),

@@ -18,6 +18,7 @@ use crate::{
     document,
     exit::Exit,
     failure::Failure,
+    file::NewFile,
     output,
     view::audit::VerifyView,
 };
@@ -61,7 +62,10 @@ fn anchors(file: &str) -> Result<Vec<Anchor>, Failure> {
 fn parsed(bytes: &[u8], file: &str) -> Result<Vec<Anchor>, Failure> {
     let text = String::from_utf8_lossy(bytes);
     let anchor = |(at, line)| {
-        Anchor::parse_line(line).ok_or_else(|| Failure::usage(format!("line {} of `{file}` is not an anchor", at + 1)))
+        Anchor::parse_line(line).ok_or_else(|| {
+            let failure = Failure::usage(format!("line {} of `{file}` is not an anchor", at + 1));
+            failure.hint("a file of anchors holds the lines that `dbopt audit anchor` printed, and nothing else")
+        })
     };
     text.lines().enumerate().map(anchor).collect()
 }
@@ -110,11 +114,11 @@ fn anchor(context: &Context, args: &AuditAnchor) -> Result<Exit, Failure> {
     let line = format!("{}\n", anchor.to_line());
     let left = match (&args.to, &args.command) {
         _ if earlier.contains(&anchor) => Ok(()),
-        (Some(file), _) => append(file, &line),
-        (None, Some(command)) => give(command, &line),
+        (Some(file), _) => append(file, &line).map_err(|error| Failure::file("write", file, &error).message),
+        (None, Some(command)) => give(command, &line).map_err(|error| error.to_string()),
         (None, None) => Ok(()),
     };
-    left.map_err(|error| Failure::new(Exit::Partial, format!("the anchor could not be left: {error}")))?;
+    left.map_err(|why| Failure::new(Exit::Partial, format!("the anchor could not be left: {why}")))?;
     output::data(None, &line)?;
     Ok(Exit::Done)
 }
@@ -140,29 +144,39 @@ fn give(command: &str, line: &str) -> io::Result<()> {
 
 fn export(context: &Context, args: &AuditExport) -> Result<Exit, Failure> {
     let name = args.output.as_deref().filter(|name| *name != "-");
-    let to: Box<dyn Write> = match name {
-        Some(name) => {
-            let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(name);
-            Box::new(file.map_err(|error| Failure::file("write", name, &error))?)
-        }
-        None => Box::new(io::stdout().lock()),
+    let failed = |error: io::Error| Failure::file("write", name.unwrap_or("<stdout>"), &error);
+    let mut file = name.map(|name| NewFile::create(name, 0o600)).transpose().map_err(failed)?;
+    let mut stdout = BufWriter::new(io::stdout().lock());
+    let to: &mut dyn Write = match &mut file {
+        Some(file) => file,
+        None => &mut stdout,
     };
-    let mut to = BufWriter::new(to);
     let range = Range {
         first: args.first.unwrap_or(Range::ALL.first),
         last: args.last.unwrap_or(Range::ALL.last),
         since: args.since.map_or(Range::ALL.since, |time| time.as_microsecond()),
         until: args.until.map_or(Range::ALL.until, |time| time.as_microsecond()),
     };
-    let (mut unreadable, mut written) = (0_usize, Ok(()));
+    let (mut records, mut unreadable, mut written) = (0_usize, 0_usize, Ok(()));
     pass(context, &args.source, range, &mut |record| match record {
-        Some(record) if written.is_ok() => written = writeln!(to, "{}", to_line(record)),
+        Some(record) if written.is_ok() => {
+            records += 1;
+            written = writeln!(to, "{}", to_line(record));
+        }
         Some(_) => {}
         None => unreadable += 1,
     })?;
-    match written.and_then(|()| to.flush()) {
+    if records == 0 && unreadable == 0 {
+        let failure = Failure::usage(if range == Range::ALL {
+            "there is no record to export"
+        } else {
+            "no record is within the range that was asked for"
+        });
+        return Err(failure.hint("`dbopt audit verify` says how many there are"));
+    }
+    match written.and_then(|()| to.flush()).and_then(|()| file.map_or(Ok(()), NewFile::finish)) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-        Err(error) => return Err(Failure::file("write", name.unwrap_or("<stdout>"), &error)),
+        Err(error) => return Err(failed(error)),
         Ok(()) => {}
     }
     if unreadable == 0 {
@@ -179,12 +193,13 @@ fn repair(file: &str, actor: &str) -> Result<Exit, Failure> {
     std::fs::metadata(file).map_err(|error| Failure::file("read", file, &error))?;
     let text = match FileStore::new(file).repair(actor).map_err(failure)? {
         None => format!("`{file}` has no torn line; nothing was done\n"),
-        Some(repair) => format!(
-            "put {} bytes into `{}` and recorded that as record {}\n",
-            repair.bytes,
-            repair.kept_in.display(),
-            repair.record.sequence
-        ),
+        Some(repair) => {
+            let done = match &repair.kept_in {
+                Some(kept_in) => format!("put {} bytes into `{}`", repair.bytes, kept_in.display()),
+                None => "ended the last line, which is a whole record,".to_owned(),
+            };
+            format!("{done} and recorded that as record {}\n", repair.record.sequence)
+        }
     };
     output::data(None, &text)?;
     Ok(Exit::Done)

@@ -25,6 +25,7 @@ use crate::{
     cli::{Cli, Command, Global},
     exit::Exit,
     failure::Failure,
+    file,
     output::Stderr,
 };
 
@@ -37,6 +38,8 @@ pub(crate) struct Context {
 
 /// Runs the command of a command line.
 pub(crate) fn run(cli: Cli, stderr: Stderr) -> Result<Exit, Failure> {
+    let files = cli.command.files();
+    file::refuse_inputs(&files.outputs, &files.inputs)?;
     let context = Context { global: cli.global, stderr, interrupt: interrupt::Interrupt::listen() };
     match cli.command {
         Command::Advise(args) => advise::run(&context, &args),

@@ -15,6 +15,7 @@ pub(crate) fn document(view: &MigrateView) -> Document {
             }
             StateView::Applied => Text::from("applied"),
             StateView::Pending => Text::styled(Style::Strong, "pending"),
+            StateView::Unrecorded => Text::styled(Style::Bad, "not recorded, but its tables are there"),
             StateView::Changed => Text::styled(Style::Bad, "changed since it was applied"),
             StateView::Unknown => Text::styled(Style::Bad, "unknown to this dbopt"),
         };
@@ -29,7 +30,8 @@ pub(crate) fn document(view: &MigrateView) -> Document {
     let pending = view.migrations.iter().filter(|migration| migration.state == StateView::Pending).count();
     if pending > 0 {
         let (noun, them) = if pending == 1 { ("migration is", "it") } else { ("migrations are", "them") };
-        document.paragraph(format!("{pending} {noun} pending; `dbopt migrate up` applies {them}."));
+        let role = view.role.as_ref().map(|role| format!(", connected as `{role}`,")).unwrap_or_default();
+        document.paragraph(format!("{pending} {noun} pending; `dbopt migrate up`{role} applies {them}."));
     }
     document
 }

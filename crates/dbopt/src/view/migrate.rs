@@ -16,6 +16,9 @@ pub(crate) struct MigrateView {
     pub(crate) up_to_date: bool,
     /// The migrations that the program or the database knows, by number.
     pub(crate) migrations: Vec<MigrationView>,
+    /// The role to migrate as, when it is not the one that asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) role: Option<String>,
     /// Numbers of the migrations that this run applied.
     pub(crate) applied_now: Vec<u32>,
 }
@@ -41,6 +44,8 @@ pub(crate) enum StateView {
     Pending,
     /// As this program has it.
     Applied,
+    /// Its tables are there, but no record that it was applied.
+    Unrecorded,
     /// In another form than this program has it.
     Changed,
     /// Only the database knows it.
@@ -57,6 +62,7 @@ impl MigrateView {
                 State::Pending => StateView::Pending,
                 State::Applied => StateView::Applied,
                 State::Changed { .. } => StateView::Changed,
+                State::Unrecorded { .. } => StateView::Unrecorded,
                 _ => StateView::Unknown,
             },
             applied_at: step.applied_at.clone(),
@@ -65,6 +71,7 @@ impl MigrateView {
             schema_version: SCHEMA_VERSION,
             up_to_date: status.is_current(),
             migrations: steps.collect(),
+            role: status.role.clone().filter(|_| !status.is_current()),
             applied_now: applied.iter().map(|migration| migration.number).collect(),
         }
     }
