@@ -1,7 +1,7 @@
 //! Files that the program writes: never over one that it reads, and as a whole or not at all.
 
 use std::{
-    fs::{File, OpenOptions, Permissions},
+    fs::{File, OpenOptions},
     io::{self, BufWriter, Write},
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown},
     path::{Path, PathBuf},
@@ -70,7 +70,7 @@ impl NewFile {
         let new = Self { to: BufWriter::new(file), rename: Some((temporary, path)) };
         if let Some(existing) = existing {
             let file = new.to.get_ref();
-            file.set_permissions(Permissions::from(existing.permissions()))?;
+            file.set_permissions(existing.permissions())?;
             // Only a superuser can give files away, and only there it is needed.
             let _ = fchown(file, Some(existing.uid()), Some(existing.gid()));
         }
