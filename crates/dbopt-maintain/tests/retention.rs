@@ -7,7 +7,7 @@ use std::time::Duration;
 use dbopt_maintain::Moment;
 use dbopt_maintain::actions::{DeleteRows, Method, Retention};
 use dbopt_maintain::plan::Archived;
-use dbopt_run::{BatchLimits, Event, Limits, Options, Outcome};
+use dbopt_run::{BatchLimits, Event, Limits, Options, Outcome, Probe};
 use dbopt_testkit::{Cluster, Database};
 use support::{client, database, options, reason, run, start, table};
 
@@ -197,15 +197,20 @@ async fn a_stop_and_a_throttle_are_heeded_between_batches() {
     let gone: i64 = 10003 - support::number::<i64>(&database, "SELECT count(*) FROM t");
     assert!((1..3000).contains(&gone), "what was begun is finished: {gone}");
 
-    // WAL that comes too fast holds the batches up until patience is over.
+    // An application that suffers as soon as rows go holds the batches up until patience is over.
+    let some = 10003 - gone;
+    let sql = format!("SELECT pg_sleep(1) WHERE (SELECT count(*) FROM public.t) < {some}");
     let limits = Limits {
-        wal_rate: Some(1.0),
-        patience: Duration::from_millis(300),
+        probe: Some(Probe { sql, longest: Duration::from_millis(300) }),
+        patience: Duration::from_millis(500),
         pause: Duration::from_millis(50),
         ..Limits::default()
     };
     let mut runner = start(&database, Options { limits, ..small() }).await;
     let reports = runner.execute(&mut actions, &mut |_| {}).await.expect("it runs");
-    assert!(matches!(&reports[0].outcome, Outcome::Blocked(why) if why.contains("bytes of WAL")), "{reports:?}");
+    let Outcome::Blocked(why) = &reports[0].outcome else { panic!("{reports:?}") };
+    assert!(why.contains("rows went; the probe query"), "{why}");
+    let left: i64 = support::number(&database, "SELECT count(*) FROM t");
+    assert!(left < some && left > 7003, "one batch went: {left} of {some}");
     runner.finish(&reports).await.expect("it ends");
 }

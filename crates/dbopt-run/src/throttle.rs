@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use dbopt_pg::{Session, Settings};
 use tokio::time::Instant;
+use tokio_postgres::Row;
+use tokio_postgres::types::{ToSql, Type};
 
 use crate::error::Error;
 use crate::probe::{Probe, Prober};
@@ -72,6 +74,12 @@ const AUTOVACUUM: &str = "
     WHERE v.datname = pg_catalog.current_database() AND n.nspname = $1 AND c.relname = $2
         AND a.backend_type = 'autovacuum worker'";
 
+/// Asks in one message: before each batch a second one would be felt.
+async fn look(session: &Session, sql: &str, parameters: &[(&(dyn ToSql + Sync), Type)]) -> Result<Vec<Row>, Error> {
+    let rows = session.client().query_typed(sql, parameters).await;
+    rows.map_err(|error| session.error(error).into())
+}
+
 /// Something that a run should look at or write down, and cannot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unseen {
@@ -134,7 +142,7 @@ impl Throttle {
             return Ok(Some(reason));
         }
         if let (true, Some((schema, name))) = (self.limits.autovacuum, table) {
-            let rows = session.query(AUTOVACUUM, &[schema, name]).await?;
+            let rows = look(session, AUTOVACUUM, &[(schema, Type::TEXT), (name, Type::TEXT)]).await?;
             if let Some(row) = rows.first() {
                 return Ok(Some(format!("autovacuum works on the table (process {})", row.get::<_, i32>(0))));
             }
@@ -149,7 +157,7 @@ impl Throttle {
         if self.limits.replica_bytes.is_none() && self.limits.replica_time.is_none() {
             return Ok(None);
         }
-        for row in session.query(REPLICAS, &[]).await? {
+        for row in look(session, REPLICAS, &[]).await? {
             let (name, bytes): (String, i64) = (row.get("name"), row.get("bytes"));
             if let Some(most) = self.limits.replica_bytes.filter(|most| bytes > *most) {
                 return Ok(Some(format!("replica `{name}` is {bytes} bytes behind, more than {most}")));
@@ -168,7 +176,7 @@ impl Throttle {
 
     async fn slots(&self, session: &Session) -> Result<Option<String>, Error> {
         let Some(limit) = self.limits.slot_bytes else { return Ok(None) };
-        for row in session.query(SLOTS, &[]).await? {
+        for row in look(session, SLOTS, &[]).await? {
             let (name, bytes): (String, i64) = (row.get("name"), row.get("bytes"));
             let keep = row.get::<_, Option<i64>>("most").map(|most| (most as f64 * SLOT_SHARE) as i64);
             let most = keep.map_or(limit, |keep| keep.min(limit));

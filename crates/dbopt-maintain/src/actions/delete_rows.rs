@@ -100,8 +100,11 @@ impl DeleteRows {
             Err(reason) => return Ok(Outcome::Failed(reason)),
         };
         let longest = hands.options.batches.target.saturating_mul(SLACK).max(Duration::from_secs(1)).as_millis();
+        // A crash of the server may bring the last rows back, with the archive they went to as it was before; they are
+        // still expired then. What the run says at its end is flushed, and with it everything before.
         let settings = format!(
-            "SET statement_timeout = {longest}; SET lock_timeout = {}; SET row_security = off",
+            "SET statement_timeout = {longest}; SET lock_timeout = {}; SET row_security = off; \
+             SET synchronous_commit = off",
             hands.options.backoff.limit().as_millis()
         );
         hands.work.batch(&settings).await?;
@@ -111,7 +114,12 @@ impl DeleteRows {
             Method::Pages => run.pages(hands, &mut file).await?,
             Method::Keys => run.keys(hands, &mut file).await?,
         };
-        hands.work.batch("SET statement_timeout = 0; SET lock_timeout = '1s'; RESET row_security").await?;
+        hands
+            .work
+            .batch(
+                "SET statement_timeout = 0; SET lock_timeout = '1s'; RESET row_security; SET synchronous_commit = on",
+            )
+            .await?;
         run.end(hands, outcome).await
     }
 }
