@@ -4,6 +4,7 @@ use anyhow::Result;
 
 mod bloat;
 mod fixtures;
+mod retention;
 
 /// What `cargo xtask bench maintain` is told.
 #[derive(Clone, Debug, clap::Args)]
@@ -11,6 +12,12 @@ pub(crate) struct Args {
     /// Which part
     #[arg(long, value_enum)]
     part: Part,
+    /// Of the retention part: the share of ten million rows
+    #[arg(long, value_name = "SHARE", default_value_t = 1.0)]
+    scale: f64,
+    /// Of the retention part: for how many seconds the application runs alone before each way
+    #[arg(long, value_name = "SECONDS", default_value_t = 15)]
+    baseline: u64,
 }
 
 /// The parts.
@@ -18,6 +25,8 @@ pub(crate) struct Args {
 enum Part {
     /// Estimates of bloat against what is really reclaimed, and their time in a database of many tables
     Bloat,
+    /// Deleting expired rows beside an application, by batches and by what others do
+    Retention,
 }
 
 /// Runs the bench.
@@ -25,5 +34,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match args.part {
         Part::Bloat => runtime.block_on(bloat::run()),
+        Part::Retention => runtime.block_on(retention::run(args.scale, args.baseline)),
     }
 }
