@@ -1,4 +1,25 @@
 -- Indexes with entries of their own, by identity.
+WITH locked AS MATERIALIZED (
+    SELECT ARRAY(
+        SELECT k.relation FROM pg_catalog.pg_locks AS k
+        WHERE k.locktype = 'relation' AND k.mode = 'AccessExclusiveLock' AND k.granted
+            AND k.database IN (0, (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database()))
+    ) AS relations
+),
+equal AS MATERIALIZED (
+    -- Operator classes say by their support function 4 whether equal values are equal byte by byte, and of texts only some
+    -- collations. That of char(n) has the function, and the server refuses it all the same.
+    SELECT
+        ARRAY(
+            SELECT oc.oid FROM pg_catalog.pg_opclass AS oc
+            INNER JOIN pg_catalog.pg_amproc AS p
+                ON p.amprocfamily = oc.opcfamily AND p.amproclefttype = oc.opcintype
+                AND p.amprocrighttype = oc.opcintype AND p.amprocnum = 4
+            WHERE p.amproc = ANY ('{btequalimage,btvarstrequalimage}'::regproc[]) AND oc.opcintype <> 'bpchar'::regtype
+        ) AS classes,
+        ARRAY(SELECT oc.oid FROM pg_catalog.pg_opclass AS oc WHERE oc.oid < 16384) AS built_in_classes,
+        ARRAY(SELECT co.oid FROM pg_catalog.pg_collation AS co WHERE NOT co.collisdeterministic) AS loose_collations
+)
 SELECT
     i.indexrelid AS oid,
     c.relfilenode AS relfilenode,
@@ -11,34 +32,20 @@ SELECT
     i.indisexclusion AS is_exclusion,
     o.name AS constraint_name,
     coalesce(o.is_referenced, false) AS is_referenced,
-    CASE WHEN l.is_locked IS NULL THEN pg_catalog.pg_relation_size(i.indexrelid)
+    CASE WHEN NOT i.indexrelid = ANY (l.relations) THEN pg_catalog.pg_relation_size(i.indexrelid)
         ELSE c.relpages::bigint * pg_catalog.current_setting('block_size')::bigint
     END AS bytes,
     c.relpages AS pages,
     c.reltuples::float8 AS rows,
     c.reloptions AS options,
-    -- A build keeps equal keys once when equal values are equal byte by byte, which each operator class says by its
-    -- support function 4, and of texts only some collations. Unique indexes are built without.
+    -- A build keeps equal keys once when equal values are equal byte by byte. Unique indexes are built without.
     m.amname = 'btree' AND NOT i.indisunique AND i.indnatts = i.indnkeyatts
-        AND NOT EXISTS (
-            SELECT FROM ROWS FROM (
-                pg_catalog.unnest(i.indclass::oid[]), pg_catalog.unnest(i.indcollation::oid[])
-            ) AS k (opclass, coll)
-            INNER JOIN pg_catalog.pg_opclass AS oc ON oc.oid = k.opclass
-            LEFT JOIN pg_catalog.pg_amproc AS p
-                ON p.amprocfamily = oc.opcfamily AND p.amproclefttype = oc.opcintype
-                AND p.amprocrighttype = oc.opcintype AND p.amprocnum = 4
-            LEFT JOIN pg_catalog.pg_collation AS co ON co.oid = k.coll
-            WHERE p.oid IS NULL
-                -- It has the function, and the server refuses it all the same.
-                OR oc.opcintype = 'bpchar'::regtype
-                OR p.amproc <> ALL ('{btequalimage,btvarstrequalimage}'::regproc[])
-                OR (p.amproc = 'btvarstrequalimage'::regproc AND NOT coalesce(co.collisdeterministic, true))
-        ) AS is_equal_image,
+        AND i.indclass::oid[] <@ e.classes AND NOT i.indcollation::oid[] && e.loose_collations AS is_equal_image,
     i.indnkeyatts::int AS key_count,
     -- Printing an expression opens the table.
-    CASE WHEN i.indpred IS NOT NULL AND l.is_locked IS NULL THEN pg_catalog.pg_get_expr(i.indpred, i.indrelid) END
-        AS predicate,
+    CASE WHEN i.indpred IS NOT NULL AND NOT i.indrelid = ANY (l.relations)
+        THEN pg_catalog.pg_get_expr(i.indpred, i.indrelid)
+    END AS predicate,
     i.indpred IS NOT NULL AS is_partial,
     -- What comes with the server is pinned, and so leaves no dependency.
     (i.indpred IS NULL AND i.indexprs IS NULL) OR NOT EXISTS (
@@ -47,8 +54,7 @@ SELECT
             AND d.refclassid IN ('pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_operator'::regclass,
                 'pg_catalog.pg_type'::regclass)
     ) AS has_built_in_expressions,
-    (SELECT pg_catalog.bool_and(k.opclass < 16384) FROM pg_catalog.unnest(i.indclass::oid[]) AS k (opclass))
-        AS has_built_in_classes,
+    i.indclass::oid[] <@ e.built_in_classes AS has_built_in_classes,
     pg_catalog.pg_stat_get_numscans(i.indexrelid) AS scans
 FROM pg_catalog.pg_index AS i
 INNER JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid AND c.relkind = 'i'
@@ -60,12 +66,7 @@ LEFT JOIN (
         pg_catalog.bool_or(k.contype = 'f') AS is_referenced
     FROM pg_catalog.pg_constraint AS k WHERE k.conindid <> 0 GROUP BY k.conindid
 ) AS o ON o.conindid = i.indexrelid
-LEFT JOIN (
-    SELECT x.indexrelid, true AS is_locked FROM pg_catalog.pg_locks AS k
-    INNER JOIN pg_catalog.pg_index AS x ON k.relation IN (x.indexrelid, x.indrelid)
-    WHERE k.locktype = 'relation' AND k.mode = 'AccessExclusiveLock' AND k.granted
-        AND k.database IN (0, (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database()))
-    GROUP BY x.indexrelid
-) AS l ON l.indexrelid = i.indexrelid
+CROSS JOIN equal AS e
+CROSS JOIN locked AS l
 WHERE i.indislive
 ORDER BY i.indexrelid

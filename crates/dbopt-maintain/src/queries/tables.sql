@@ -1,6 +1,13 @@
 -- Tables, materialised views, partitioned tables and TOAST tables, by identity. The counters are read by the functions
 -- below pg_stat_all_tables, which itself would look each table's indexes up. Finding a size waits for whoever holds the
 -- table exclusively, so that it is then taken from the last count of pages.
+WITH locked AS MATERIALIZED (
+    SELECT ARRAY(
+        SELECT k.relation FROM pg_catalog.pg_locks AS k
+        WHERE k.locktype = 'relation' AND k.mode = 'AccessExclusiveLock' AND k.granted
+            AND k.database IN (0, (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database()))
+    ) AS relations
+)
 SELECT
     c.oid AS oid,
     n.nspname::text AS schema,
@@ -17,7 +24,7 @@ SELECT
     c.relpersistence::text AS persistence,
     CASE
         WHEN c.relkind = 'p' THEN 0
-        WHEN l.relation IS NULL THEN pg_catalog.pg_relation_size(c.oid)
+        WHEN NOT c.oid = ANY (l.relations) THEN pg_catalog.pg_relation_size(c.oid)
         ELSE c.relpages::bigint * pg_catalog.current_setting('block_size')::bigint
     END AS bytes,
     c.relpages AS pages,
@@ -42,10 +49,6 @@ SELECT
     pg_catalog.has_schema_privilege(n.oid, 'USAGE') AS is_reachable
 FROM pg_catalog.pg_class AS c
 INNER JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-LEFT JOIN (
-    SELECT DISTINCT k.relation FROM pg_catalog.pg_locks AS k
-    WHERE k.locktype = 'relation' AND k.mode = 'AccessExclusiveLock' AND k.granted
-        AND k.database IN (0, (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database()))
-) AS l ON l.relation = c.oid
+CROSS JOIN locked AS l
 WHERE c.relkind IN ('r', 'm', 'p', 't')
 ORDER BY c.oid
