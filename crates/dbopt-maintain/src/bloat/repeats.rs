@@ -12,8 +12,10 @@ use super::ask::{Ask, IndexAsk, Numbers};
 use super::btree::Group;
 use crate::facts::TableFacts;
 
-/// Beyond so many rows, a key's list is as dense as it gets.
+/// Beyond so many rows a key's rows are not counted: its lists are as dense as they get, …
 const MOST: u32 = 300;
+/// … and it counts as one of so many, because full lists leave more of a page unused than those that end a group.
+const LARGE: u32 = 3000;
 
 /// The groups of equal keys of rows that are all there are.
 pub(super) fn counted(ask: &IndexAsk<'_>, rows: &[&Numbers]) -> Vec<Group> {
@@ -49,6 +51,7 @@ pub(super) async fn looked_up(
         for (place, numbers) in rows {
             // A row that has gone since was there once.
             let count = counts.get(place.as_str()).copied().unwrap_or(1).clamp(1, i64::from(MOST)) as u32;
+            let count = if count == MOST { LARGE } else { count };
             found.push((index.entry(numbers), count, 1.0 / f64::from(count)));
         }
     }
