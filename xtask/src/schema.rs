@@ -8,7 +8,7 @@ use crate::metadata::Metadata;
 use crate::shell::{capture, cargo, say};
 
 /// The formats that have a schema, by the name under which `dbopt schema` knows them.
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 14] = [
     "advice",
     "apply",
     "audit",
@@ -19,6 +19,7 @@ const NAMES: [&str; 13] = [
     "logs",
     "maintain-plan",
     "maintain-run",
+    "maintain-status",
     "migrate",
     "policy",
     "snapshot",

@@ -9,6 +9,7 @@ mod health;
 mod object;
 pub mod plan;
 pub mod policy;
+pub mod status;
 
 pub use bloat::{Estimates, IndexBloat, Method, Sampling, TableBloat, estimate};
 pub use error::Error;

@@ -159,6 +159,7 @@ pub(crate) enum SchemaOf {
     Logs,
     MaintainPlan,
     MaintainRun,
+    MaintainStatus,
     Migrate,
     Policy,
     Snapshot,
@@ -469,6 +470,11 @@ pub(crate) enum Maintain {
                       who holds the horizon), 6 some objects failed or were refused, 75 another run is working."
     )]
     Run(MaintainRun),
+    /// Say what ran, what is due, how sizes go, and what is in the way; for monitoring
+    #[command(
+        after_help = "Exit codes: 0 in order, 1 overdue, failed or near wraparound, 2 usage or policy, 3 connection."
+    )]
+    Status(MaintainStatus),
 }
 
 /// What all of them need.
@@ -522,6 +528,19 @@ pub(crate) enum RunLog {
     Json,
     /// Nothing
     Off,
+}
+
+/// `dbopt maintain status`
+#[derive(Args, Clone, Debug)]
+pub(crate) struct MaintainStatus {
+    #[command(flatten)]
+    pub(crate) of: Maintained,
+    /// Write metrics for Prometheus' textfile collector to this file, all at once
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) prometheus: Option<std::path::PathBuf>,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table, help_heading = "Output")]
+    pub(crate) format: ReportFormat,
 }
 
 /// `dbopt migrate`

@@ -270,6 +270,53 @@ fn what_is_expired_goes_by_rows_and_by_partitions() {
 }
 
 #[test]
+fn the_status_says_what_ran_what_is_due_and_what_is_wrong() {
+    let cluster = Cluster::shared();
+    let bare = cluster.database();
+    dbopt(&["maintain", "status", "-d", &bare.conn_string()]).fails(2, "dbopt migrate up");
+    let (database, target, folder) = shop(cluster);
+    let metrics = path(&folder, "dbopt.prom");
+    let status = || maintain("status", &target, &folder, &["--format", "json", "--prometheus", &metrics]);
+    let json = |ran: &support::Ran| serde_json::from_str::<Value>(&ran.stdout).expect("JSON")["databases"][0].clone();
+    let before = status();
+    assert_eq!(before.code, 1, "{}", before.stderr);
+    let view = json(&before);
+    assert_eq!(view["wrong"], json!(["no run was ever completed"]));
+    assert_eq!((&view["due"]["vacuum"], &view["due"]["reindex"]), (&json!(1), &json!(2)));
+    assert!(std::fs::read_to_string(&metrics).expect("written").contains("dbopt_maintain_overdue{database="));
+
+    assert_eq!(maintain("run", &target, &folder, &[]).code, 0);
+    let after = status();
+    assert_eq!(after.code, 0, "{}{}", after.stdout, after.stderr);
+    let view = json(&after);
+    assert_eq!(
+        (&view["due"], &view["troubles"], &view["runs"][0]["outcome"]),
+        (&json!({}), &json!([]), &json!("done"))
+    );
+    assert!(view["runs"][0]["freed_bytes"].as_i64() > Some(0), "{view}");
+    let text = std::fs::read_to_string(&metrics).expect("written");
+    let name = database.name();
+    assert!(
+        text.contains(&format!("dbopt_maintain_last_run_outcome{{database=\"{name}\",outcome=\"done\"}} 1")),
+        "{text}"
+    );
+    let files = std::fs::read_dir(folder.path()).expect("a folder").count();
+    assert_eq!(files, 2, "nothing but the policy and the metrics is left");
+
+    // A run that died, by the process of nobody.
+    database.execute("INSERT INTO dbopt.run (command, program, backend_pid) VALUES ('maintain', '0', 0)");
+    database.execute(
+        "INSERT INTO dbopt.history (run, kind, schema, object, outcome, reason, seconds) \
+                      VALUES (2, 'vacuum', 'public', 'tidy', 'blocked', 'process 7 holds it', 1)",
+    );
+    let table = maintain("status", &target, &folder, &[]);
+    assert_eq!(table.code, 1, "{}", table.stdout);
+    for part in ["run 2 died", "Nothing is due", "process 7 holds it", "vacuum public.tidy"] {
+        assert!(table.stdout.contains(part), "`{part}` is not in:\n{}", table.stdout);
+    }
+}
+
+#[test]
 fn a_held_horizon_is_named_and_is_no_success() {
     let cluster = Cluster::builder().setting("max_prepared_transactions", "5").start().expect("a cluster");
     let (database, target, folder) = shop(&cluster);
@@ -284,6 +331,84 @@ fn a_held_horizon_is_named_and_is_no_success() {
     database.execute("ROLLBACK PREPARED 'forgotten'");
     assert_eq!(run.code, 5, "{}", run.stdout);
     assert!(run.stdout.contains("could not be removed, because"), "{}", run.stdout);
+}
+
+/// A file of examples/maintain.
+fn example(name: &str) -> String {
+    std::fs::read_to_string(support::root().join("examples/maintain").join(name)).expect("it is shipped")
+}
+
+#[test]
+fn the_lines_of_the_crontab_run() {
+    let cluster = Cluster::shared();
+    let (database, _target, folder) = shop(cluster);
+    let text = example("crontab");
+    // As cron does it: settings, then lines of five fields and a command for the shell.
+    let jobs: Vec<&str> =
+        text.lines().filter(|line| line.starts_with(|first: char| "0123456789*".contains(first))).collect();
+    assert_eq!(jobs.len(), 2, "{text}");
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_dbopt")).parent().expect("a folder").display().to_string();
+    for job in jobs {
+        let fields: Vec<&str> = job.splitn(6, ' ').collect();
+        assert!(fields[..5].iter().all(|field| field.chars().all(|c| "0123456789*/".contains(c))), "{job}");
+        assert!(!fields[5].contains('%'), "cron takes a percent sign for the end of the command");
+        let mut line = fields[5].replace("-d shop", &format!("-d {}", database.name()));
+        for folders in ["/etc/dbopt/maintenance.toml", "/var/log/dbopt", "/var/lib/node_exporter/textfile"] {
+            let here =
+                if folders.ends_with("toml") { path(&folder, "m.toml") } else { folder.path().display().to_string() };
+            assert_eq!(line.contains(folders), line.replace(folders, &here) != line);
+            line = line.replace(folders, &here);
+        }
+        let mut shell = std::process::Command::new("/bin/sh");
+        shell.env_clear().env("PATH", format!("{program}:/usr/bin:/bin")).env("HOME", "/nonexistent");
+        shell.env("PGHOST", cluster.socket_dir()).env("PGPORT", cluster.port().to_string());
+        shell.env("PGUSER", database.value("SELECT current_user"));
+        let ended = ran(shell.args(["-c", &line]).output().expect("the shell starts"));
+        assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.as_str()), (0, "", ""), "{line}");
+    }
+    let log = std::fs::read_to_string(folder.path().join("maintain.jsonl")).expect("the log");
+    assert!(log.lines().count() > 2 && log.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{log}");
+    let metrics = std::fs::read_to_string(folder.path().join("dbopt.prom")).expect("the metrics");
+    assert!(metrics.contains("dbopt_maintain_overdue{") && metrics.contains("} 0\n"), "{metrics}");
+}
+
+#[test]
+fn systemd_understands_the_units() {
+    let units = tempfile::tempdir().expect("a folder");
+    let program = env!("CARGO_BIN_EXE_dbopt");
+    let service = example("dbopt-maintain.service").replace("/usr/local/bin/dbopt", program);
+    std::fs::write(units.path().join("dbopt-maintain.service"), &service).expect("written");
+    std::fs::write(units.path().join("dbopt-maintain.timer"), example("dbopt-maintain.timer")).expect("written");
+    // What it starts is a command line that dbopt knows.
+    let line = service.lines().find_map(|line| line.strip_prefix("ExecStart=")).expect("it starts something");
+    let args: Vec<&str> = line.split(' ').skip(1).chain(["--help"]).collect();
+    assert_eq!(dbopt(&args).code, 0, "{line}");
+    let mut verify = std::process::Command::new("systemd-analyze");
+    verify
+        .arg("verify")
+        .arg(units.path().join("dbopt-maintain.service"))
+        .arg(units.path().join("dbopt-maintain.timer"));
+    let Ok(output) = verify.output() else {
+        assert!(!std::path::Path::new("/usr/bin/systemd-analyze").exists(), "it is there and does not start");
+        return;
+    };
+    let verified = ran(output);
+    let about_ours = |line: &&str| line.contains("dbopt-maintain") && !line.contains("Failed to");
+    let faults: Vec<&str> = verified.stderr.lines().filter(about_ours).collect();
+    assert_eq!(faults, [""; 0], "{}", verified.stderr);
+}
+
+#[test]
+fn the_cron_job_of_kubernetes_starts_what_dbopt_knows() {
+    let text = example("cronjob.yaml");
+    let line = text.lines().find_map(|line| line.trim().strip_prefix("args: ")).expect("it has arguments");
+    let args: Vec<String> = serde_json::from_str(line).expect("a list");
+    let mut args: Vec<&str> = args.iter().map(String::as_str).collect();
+    args.push("--help");
+    assert_eq!(dbopt(&args).code, 0, "{line}");
+    for part in ["apiVersion: batch/v1", "kind: CronJob", "concurrencyPolicy: Forbid", "startingDeadlineSeconds: 600"] {
+        assert!(text.contains(part), "{part}");
+    }
 }
 
 /// The key of the runner's advisory lock, as docs/run.md says it.

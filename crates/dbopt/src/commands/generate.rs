@@ -45,6 +45,7 @@ pub(crate) fn schema(of: SchemaOf) -> Result<Exit, Failure> {
         SchemaOf::Logs => schemars::schema_for!(view::logs::LogsView).to_value(),
         SchemaOf::MaintainPlan => schemars::schema_for!(view::maintain::PlansView).to_value(),
         SchemaOf::MaintainRun => schemars::schema_for!(view::maintain::RunsView).to_value(),
+        SchemaOf::MaintainStatus => schemars::schema_for!(view::maintain::StatusView).to_value(),
         SchemaOf::Migrate => schemars::schema_for!(view::migrate::MigrateView).to_value(),
         SchemaOf::Policy => schemars::schema_for!(view::policy::PolicyView).to_value(),
         SchemaOf::Snapshot => dbopt_catalog::snapshot::schema(),

@@ -5,6 +5,7 @@ mod log;
 mod notify;
 mod plan;
 mod run;
+mod status;
 
 use dbopt_maintain::MaintenancePolicy;
 
@@ -15,11 +16,12 @@ use crate::{
     failure::Failure,
 };
 
-/// Plans maintenance or does it.
+/// Plans maintenance, does it, or says how it stands.
 pub(crate) fn run(context: &Context, command: &Maintain) -> Result<Exit, Failure> {
     match command {
         Maintain::Plan(args) => plan::run(context, args),
         Maintain::Run(args) => run::run(context, args),
+        Maintain::Status(args) => status::run(context, args),
     }
 }
 

@@ -1,9 +1,10 @@
 //! Plans and runs of maintenance as documents.
 
 use dbopt_maintain::plan::{Item, Note, Plan};
+use dbopt_maintain::status::Status;
 use dbopt_report::{Document, Style, Table, Text, number};
 
-use crate::view::maintain::{DoneView, PlansView, RunView, RunsView};
+use crate::view::maintain::{DoneView, PlansView, RunView, RunsView, StatusView};
 
 /// Plans as a document to read.
 pub(crate) fn plans(view: &PlansView) -> Document {
@@ -114,14 +115,90 @@ fn one_run(document: &mut Document, run: &RunView) {
     document.table(table);
 }
 
+/// How databases stand as a document to read.
+pub(crate) fn status(view: &StatusView) -> Document {
+    let mut document = Document::default();
+    for status in &view.databases {
+        document.heading(1, format!("Maintenance of {}", status.database));
+        one_status(&mut document, status);
+    }
+    document
+}
+
+fn one_status(document: &mut Document, status: &Status) {
+    for wrong in &status.wrong {
+        document.paragraph(Text::styled(Style::Bad, wrong.clone()));
+    }
+    let due: Vec<String> = status.due.iter().map(|(class, count)| format!("{count} {class}")).collect();
+    let when = status.next_window.as_ref().map(|next| format!("; the next window opens at {next}")).unwrap_or_default();
+    document.paragraph(match due.is_empty() {
+        true => format!("Nothing is due{when}."),
+        false => {
+            let bytes = number::bytes(status.due_bytes as f64);
+            format!("Due now: {}, about {bytes} to gain{when}.", due.join(", "))
+        }
+    });
+    let mut runs = Table::new(["run", "began", "outcome", "took", "done", "not done", "gained"]);
+    runs = [0, 3, 4, 5, 6].into_iter().fold(runs, Table::right);
+    for run in &status.runs {
+        runs.push([
+            Text::from(run.run.to_string()),
+            Text::from(instant(run.started_at)),
+            styled(&run.outcome),
+            Text::from(run.seconds.map_or_else(String::new, time)),
+            Text::from(run.done.to_string()),
+            Text::from(run.not_done.to_string()),
+            Text::from(signed(run.freed_bytes)),
+        ]);
+    }
+    document.table(runs);
+    section(document, "In the way", ["who", "for", "what would end it"], &status.holders, |held| {
+        [held.name.clone(), held.seconds.map_or_else(String::new, time), held.remedy.clone()]
+    });
+    section(document, "Not done", ["what", "outcome", "why"], &status.troubles, |trouble| {
+        let what = format!("{} {}.{}", trouble.kind, trouble.schema, trouble.object);
+        [what, trouble.outcome.clone(), trouble.reason.clone().unwrap_or_default()]
+    });
+    section(document, "Autovacuum does not keep up", ["table", "why", "what to do"], &status.behind, |behind| {
+        [behind.table.clone(), behind.why.clone(), behind.statement.clone().unwrap_or_default()]
+    });
+    section(document, "Growth", ["table", "from, to", "in days"], &status.growth, |growth| {
+        let bytes = |bytes: i64| number::bytes(bytes as f64);
+        let sizes = format!("{} to {}", bytes(growth.bytes_then), bytes(growth.bytes_now));
+        [format!("{}.{}", growth.schema, growth.table), sizes, format!("{:.1}", growth.days)]
+    });
+}
+
+/// A heading and a table, when there is anything to show.
+fn section<T>(document: &mut Document, title: &str, header: [&str; 3], rows: &[T], row: impl Fn(&T) -> [String; 3]) {
+    if rows.is_empty() {
+        return;
+    }
+    document.heading(2, title);
+    let mut table = Table::new(header);
+    for one in rows {
+        table.push(row(one));
+    }
+    document.table(table);
+}
+
+/// An instant to the second.
+fn instant(seconds: f64) -> String {
+    jiff::Timestamp::from_second(seconds as i64).map_or_else(|_| String::new(), |at| at.to_string())
+}
+
 fn outcome(step: &DoneView) -> Text {
-    let style = match step.outcome.as_str() {
+    styled(&step.outcome)
+}
+
+fn styled(outcome: &str) -> Text {
+    let style = match outcome {
         "done" => Style::Good,
-        "failed" | "refused" => Style::Bad,
+        "failed" | "refused" | "died" => Style::Bad,
         "blocked" | "deferred" => Style::Strong,
         _ => Style::Plain,
     };
-    Text::styled(style, step.outcome.clone())
+    Text::styled(style, outcome)
 }
 
 fn gain(item: &Item) -> String {

@@ -1,6 +1,7 @@
 //! Plans and runs of maintenance, as they leave the program.
 
 use dbopt_maintain::plan::{Item, Note, Plan};
+use dbopt_maintain::status::Status;
 use dbopt_run::Report;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -39,6 +40,22 @@ pub(crate) struct RunsView {
 impl Default for RunsView {
     fn default() -> Self {
         Self { schema_version: SCHEMA_VERSION, exit_code: 0, runs: Vec::new() }
+    }
+}
+
+/// What `dbopt maintain status` answers.
+#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[schemars(title = "dbopt maintain status")]
+pub(crate) struct StatusView {
+    /// Version of this format.
+    pub(crate) schema_version: u32,
+    /// How each database stands.
+    pub(crate) databases: Vec<Status>,
+}
+
+impl Default for StatusView {
+    fn default() -> Self {
+        Self { schema_version: SCHEMA_VERSION, databases: Vec::new() }
     }
 }
 
