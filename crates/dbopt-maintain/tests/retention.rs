@@ -214,3 +214,49 @@ async fn a_stop_and_a_throttle_are_heeded_between_batches() {
     assert!(left < some && left > 7003, "one batch went: {left} of {some}");
     runner.finish(&reports).await.expect("it ends");
 }
+
+#[tokio::test]
+async fn a_delayed_standby_never_lags_by_more_than_the_limit_and_a_batch() {
+    let primary = Cluster::builder().hba("local replication postgres trust").hba("local all all trust");
+    let primary = primary.start().expect("a primary");
+    // The server packages of other majors cannot copy a server, and a newer server cannot be copied by older programs.
+    if !primary.binaries().has("pg_basebackup") {
+        return;
+    }
+    let database = database(&primary, TABLE).await;
+    let standby =
+        Cluster::builder().setting("recovery_min_apply_delay", "1h").setting("wal_receiver_status_interval", "1s");
+    let _standby = standby.replica_of(&primary).start().expect("a standby");
+    let streaming = "EXISTS (SELECT FROM pg_stat_replication WHERE state = 'streaming' AND replay_lsn IS NOT NULL)";
+    support::until(&database, streaming).await;
+    let lag = "SELECT max(pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn))::bigint FROM pg_stat_replication";
+    // A standby is delayed at commits: it stops at the first, and the rest piles up behind.
+    database.execute("INSERT INTO other VALUES (0)");
+    const LIMIT: i64 = 150_000;
+    // A row's deletion takes some 60 bytes of WAL, and the first change of a page since a checkpoint all of it.
+    database.execute("CHECKPOINT");
+    let batch = 100 * 60 + 4 * 8192 + 8192;
+    let limits = Limits {
+        replica_bytes: Some(LIMIT),
+        replica_time: None,
+        patience: Duration::from_millis(300),
+        pause: Duration::from_millis(50),
+        ..Limits::default()
+    };
+    let batches = BatchLimits { target: Duration::from_millis(5), smallest: 50, largest: 100 };
+    let mut runner = start(&database, Options { limits, batches, ..options() }).await;
+    let mut actions: Vec<Box<dyn dbopt_run::Action>> =
+        vec![Box::new(DeleteRows::new(&table(&database, "t"), retention()))];
+    let mut most = 0;
+    let reports = runner
+        .execute(&mut actions, &mut |event| {
+            if matches!(event, Event::Progress(_) | Event::Held(..)) {
+                most = most.max(support::number(&database, lag));
+            }
+        })
+        .await
+        .expect("it runs");
+    let Outcome::Blocked(why) = &reports[0].outcome else { panic!("{reports:?}") };
+    assert!(why.contains("rows went; replica ") && !why.starts_with("0 rows"), "{why}");
+    assert!((LIMIT..=LIMIT + batch).contains(&most), "{most} bytes behind, at a limit of {LIMIT}");
+}
