@@ -214,3 +214,76 @@ fn signed(bytes: i64) -> String {
 fn time(seconds: f64) -> String {
     number::milliseconds(seconds * 1e3)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A plan as `--save` writes it.
+    const PLAN: &str = r#"{"schema_version": 1, "plans": [{"schema_version": 1, "database": "shop", "server_version_num": 150008,
+        "planned_at": 0, "items": [
+            {"class": "vacuum", "work": {"do": "vacuum", "table": {"oid": 1, "schema": "public", "name": "a|b"}, "relfilenode": 1,
+                "freeze": false, "emergency": false, "truncate": false, "workers": null},
+             "statements": ["VACUUM (TRUNCATE OFF) public.\"a|b\";"], "lock": "SHARE UPDATE EXCLUSIVE", "risk": "it reads a lot",
+             "why": "half is dead", "gain_bytes": 1048576, "predicted_seconds": 2.5, "prediction": "history"},
+            {"class": "analyze", "work": {"do": "analyze", "table": {"oid": 2, "schema": "public", "name": "c"}, "relfilenode": 2},
+             "statements": ["ANALYZE public.c;"], "lock": "SHARE UPDATE EXCLUSIVE", "risk": "plans may change", "why": "it changed",
+             "gain_bytes": null, "predicted_seconds": null, "prediction": null}],
+        "notes": [{"code": "no-right", "message": "a right is missing", "help": "GRANT it;"}]}]}"#;
+
+    #[test]
+    fn a_plan_is_printed_for_a_terminal_and_as_markdown() {
+        let view: PlansView = serde_json::from_str(PLAN).expect("a plan");
+        let document = plans(&view);
+        let options = dbopt_report::terminal::Options { color: false, width: 120 };
+        insta::assert_snapshot!(dbopt_report::terminal::print(&document, &options), @r#"
+        Maintenance of shop
+
+             for      object          gain   time  from     locks                   why
+          1  vacuum   public."a|b"  1.0 MB  2.5 s  history  SHARE UPDATE EXCLUSIVE  half is dead
+          2  analyze  public.c                              SHARE UPDATE EXCLUSIVE  it changed
+
+        2 steps, about 1.0 MB to gain, in about 2.5 s.
+
+        Statements
+            VACUUM (TRUNCATE OFF) public."a|b";
+            ANALYZE public.c;
+
+        Risks
+          - vacuum: it reads a lot
+          - analyze: plans may change
+
+        To know
+          what                what to do
+          a right is missing  GRANT it;
+        "#);
+        insta::assert_snapshot!(dbopt_report::markdown::print(&document), @r#"
+        # Maintenance of shop
+
+        |  | for | object | gain | time | from | locks | why |
+        | ---: | --- | --- | ---: | ---: | --- | --- | --- |
+        | 1 | vacuum | public."a\|b" | 1.0 MB | 2.5 s | history | SHARE UPDATE EXCLUSIVE | half is dead |
+        | 2 | analyze | public.c |  |  |  | SHARE UPDATE EXCLUSIVE | it changed |
+
+        2 steps, about 1.0 MB to gain, in about 2.5 s.
+
+        ## Statements
+
+        ```sql
+        VACUUM (TRUNCATE OFF) public."a|b";
+        ANALYZE public.c;
+        ```
+
+        ## Risks
+
+        - vacuum: it reads a lot
+        - analyze: plans may change
+
+        ## To know
+
+        | what | what to do |
+        | --- | --- |
+        | a right is missing | GRANT it; |
+        "#);
+    }
+}

@@ -40,9 +40,13 @@ impl Log {
         Self { how, bar, database: String::new(), last: None, held: None }
     }
 
-    /// Says that a run begins in a database.
-    pub(super) fn begin(&mut self, database: &str, run: i64, steps: usize) {
+    /// Says of which database all is from now on.
+    pub(super) fn turn_to(&mut self, database: &str) {
         database.clone_into(&mut self.database);
+    }
+
+    /// Says that a run begins.
+    pub(super) fn begin(&mut self, run: i64, steps: usize) {
         self.line("run-begun", json!({ "run": run, "steps": steps }));
     }
 

@@ -74,6 +74,7 @@ async fn one_database(
 ) -> Result<Exit, Failure> {
     let settings = connect::settings(context, target)?;
     settings.dbname().clone_into(&mut view.database);
+    log.turn_to(settings.dbname());
     refuse_other(policy, settings.dbname())?;
     let mut options = policy.run.options.clone();
     options.stop.until = runner::closes(&policy.run.windows, Timestamp::now())?;
@@ -97,7 +98,7 @@ async fn one_database(
     let unseen = runner::unseen(run.unseen(&actions).await.map_err(failed)?);
     context.stderr.findings(&unseen);
     view.findings.extend(unseen.iter().map(FindingView::from));
-    log.begin(&plan.database, run.run(), actions.len());
+    log.begin(run.run(), actions.len());
     let mut reports: Vec<Report> = Vec::new();
     let executed = run
         .execute(&mut actions, &mut |event| {
