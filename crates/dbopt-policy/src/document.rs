@@ -80,7 +80,7 @@ pub struct Loaded<T> {
 
 /// A document that cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("the policy has {} errors", .findings.iter().filter(|finding| finding.severity == Severity::Error).count())]
+#[error("{}", summary(findings))]
 pub struct Refused {
     /// Why, at least one error.
     pub findings: Vec<Finding>,
@@ -88,6 +88,16 @@ pub struct Refused {
     pub files: Vec<PathBuf>,
     /// Whether the file itself could not be opened or read.
     pub unreadable: bool,
+}
+
+/// The first error with its place, and how many there are besides.
+fn summary(findings: &[Finding]) -> String {
+    let mut errors = findings.iter().filter(|finding| finding.severity == Severity::Error);
+    let Some(first) = errors.next() else { return "the policy cannot be used".to_owned() };
+    match errors.count() {
+        0 => first.to_string(),
+        more => format!("{first} (and {more} more)"),
+    }
 }
 
 /// Loads a document, its includes and looks up its secrets.
