@@ -126,7 +126,7 @@ impl<'a> Table<'a> {
         &self,
         key: &'static str,
         about: &'static str,
-        read: impl Fn(&Table<'_>) -> Option<T>,
+        mut read: impl FnMut(&Table<'_>) -> Option<T>,
     ) -> Vec<T> {
         let describing = self.child(key, None, None);
         if self.entries.is_none() {

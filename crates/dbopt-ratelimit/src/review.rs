@@ -23,6 +23,8 @@ pub enum WeaknessKind {
     NeverRefuses(Window, Window),
     /// A request costs more than the limit ever admits.
     NeverAdmits,
+    /// There are limits for plans and clients, and none for all others.
+    OnlyPlans,
     /// A login is not limited while the store does not answer.
     OpenLogin,
     /// A login is counted by account or by address, but no rule for the same requests counts by the other.
@@ -50,6 +52,7 @@ impl WeaknessKind {
         match self {
             Self::NeverRefuses(..) => "window-never-refuses",
             Self::NeverAdmits => "never-admits",
+            Self::OnlyPlans => "no-limit-without-plan",
             Self::OpenLogin => "login-open-on-failure",
             Self::OneSidedLogin(_) => "login-counted-one-way",
             Self::ChosenKey => "key-chosen-by-client",
@@ -68,6 +71,7 @@ impl WeaknessKind {
         match self {
             Self::NeverRefuses(..) => "Lower it below what the other admits in its period, or leave it out.",
             Self::NeverAdmits => "Lower `cost`, or raise the limit or its burst.",
+            Self::OnlyPlans => "Say `limits` for requests without a plan, or with one that has no limits here.",
             Self::OpenLogin => {
                 "Say `on_failure = \"closed\"` or `\"local\"`: an attacker may be why the store does not answer."
             }
@@ -98,6 +102,9 @@ impl fmt::Display for WeaknessKind {
                 write!(f, "the window {window} can never refuse: {other} always does first")
             }
             Self::NeverAdmits => f.write_str("a request costs more than the limit ever admits at once"),
+            Self::OnlyPlans => {
+                f.write_str("a request without a plan, or with one that is not named here, is not limited")
+            }
             Self::OpenLogin => f.write_str("a login is not limited while the store does not answer"),
             Self::OneSidedLogin(part) => write!(f, "logins are counted by {part} only"),
             Self::ChosenKey => {
@@ -145,6 +152,9 @@ pub fn review(rules: &Rules, client: &Trusted, routes: Option<&[(Option<&str>, &
                 push(plan, WeaknessKind::NeverAdmits);
             }
         }
+        if rule.limit.is_none() && !rule.plans.is_empty() {
+            push(None, WeaknessKind::OnlyPlans);
+        }
         for kind in of_rule(rule, rules, client) {
             push(None, kind);
         }
@@ -157,6 +167,13 @@ pub fn review(rules: &Rules, client: &Trusted, routes: Option<&[(Option<&str>, &
     found
 }
 
+/// Whether a rule is about logins: it watches them, or is named after them, or its routes are.
+fn is_login(rule: &Rule) -> bool {
+    let speaks =
+        |text: &str| ["login", "signin", "sign-in"].iter().any(|word| text.to_ascii_lowercase().contains(word));
+    rule.watch == Watch::Login || speaks(&rule.name) || rule.routes.iter().any(|route| speaks(&route.to_string()))
+}
+
 /// Whether a rule is for a route; one without a method is of any.
 #[must_use]
 pub fn reaches(rule: &Rule, method: Option<&str>, route: &str) -> bool {
@@ -167,7 +184,7 @@ pub fn reaches(rule: &Rule, method: Option<&str>, route: &str) -> bool {
 fn of_rule(rule: &Rule, rules: &Rules, client: &Trusted) -> Vec<WeaknessKind> {
     let mut kinds = Vec::new();
     let counts = |rule: &Rule, part: &Part| rule.parts.contains(part);
-    if rule.watch == Watch::Login {
+    if is_login(rule) {
         if rule.on_failure == OnFailure::Open {
             kinds.push(WeaknessKind::OpenLogin);
         }
@@ -248,6 +265,11 @@ mod tests {
             [Rule { on_failure: OnFailure::Open, ..login("a", Part::User) }],
             &["a login-open-on-failure", "a login-counted-one-way"],
         );
+        let named = Rule { on_failure: OnFailure::Open, ..Rule::new("Login", [Part::User], limit(5)) };
+        check([named], &["Login login-open-on-failure", "Login login-counted-one-way"]);
+        let mut plans = Rule { limit: None, ..Rule::new("a", [Part::User], limit(5)) };
+        plans.plans.insert("pro".into(), Arc::new(limit(9)));
+        check([plans], &["a no-limit-without-plan"]);
         check([Rule::new("a", [], limit(5))], &["a shared-by-all"]);
         check([Rule { shadow: true, ..Rule::new("a", [Part::User], limit(5)) }], &["a shadow"]);
         let dear = Rule { cost: NonZeroU32::new(6).expect("six"), ..Rule::new("a", [Part::User], limit(5)) };

@@ -67,6 +67,12 @@ fn weak_choices_are_a_gate_when_asked() {
     let few = policy("[rule.a]\nkey = ['user']\nroutes = ['/a']\nlimits = ['1/min']");
     let run = in_folder(&[("few.toml", &few), files[1]], &["check", "few.toml", "--routes", "routes"]);
     assert!(run.stdout.contains("Routes without a limit\n  - /b\n"), "{}", run.stdout);
+    let bad = in_folder(
+        &[("few.toml", &few), ("bad", "GET /a\nget b\n\u{1b}[2J\n")],
+        &["check", "few.toml", "--routes", "bad"],
+    );
+    bad.fails(2, "bad:2:1: this is no route");
+    assert!(bad.stderr.contains("bad:3:1: ") && !bad.stderr.contains('\u{1b}'), "{}", bad.stderr);
 }
 
 #[test]
@@ -77,7 +83,8 @@ fn a_policy_that_cannot_be_used_is_2_with_its_faults() {
         run.fails(2, "bad.toml:4:11: `lots` is no rate");
         assert!(run.stderr.contains("the policy `bad.toml` cannot be used"), "{}", run.stderr);
     }
-    dbopt(&["limits", "check", "policies/run.toml"]).fails(2, "there is no policy `run` here");
+    dbopt(&["limits", "check", "policies/run.toml"])
+        .fails(2, "this is a policy of kind `run`, and one of kind `ratelimit` is needed");
     dbopt(&["limits", "check", "nowhere.toml"]).fails(2, "no such file");
 }
 
@@ -153,12 +160,13 @@ fn less_than_half_read_is_6_and_nothing_readable_is_2() {
     let run = in_folder(&[("p.toml", &good), ("log", &half)], &["simulate", "p.toml", "--traffic", "log"]);
     assert_eq!(run.code, 6, "{}", run.stderr);
     assert!(run.stderr.contains("log:2:1: ") && run.stderr.contains("log:3:1: "), "{}", run.stderr);
+    assert!(run.stderr.contains("only 1 of 3 lines are requests"), "{}", run.stderr);
     assert!(run.stdout.contains("2 lines are no requests and were left out."), "{}", run.stdout);
     let simulate =
         |text: &str| in_folder(&[("p.toml", &good), ("log", text)], &["simulate", "p.toml", "--traffic", "log"]);
     simulate("hello\n").fails(2, "neither an access log nor a table");
     simulate("").fails(2, "there are no lines");
-    simulate("time,usr\n").fails(2, "column `usr` is not known");
+    simulate("time,usr\n").fails(2, "column 2 of the table is not known");
     in_folder(&[("p.toml", &good)], &["simulate", "p.toml", "--traffic", "none"]).fails(2, "no such file");
     in_folder(&[("p.toml", &good)], &["simulate", "p.toml"]).fails(2, "--traffic");
 }

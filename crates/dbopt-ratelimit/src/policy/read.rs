@@ -21,6 +21,11 @@ pub(super) fn policy(table: &Table<'_>) -> Option<LimitPolicy> {
         table.named("rule", "A rule: which requests are counted, by what, and to which limit.", |name, table| {
             rule(name, prefixes, table)
         });
+    if !table.contains("rule") {
+        let fault = Fault::new("no-rules", "the policy has no rules, so it would limit nothing");
+        table.reject("rule", fault.help("Write a section such as `[rule.api]` with `limits = [\"100/min\"]`."));
+        return None;
+    }
     let rules = Rules::new(rules.into_iter().map(|(_, rule)| rule));
     match rules {
         Ok(rules) => Some(LimitPolicy { rules: rules.allow(allow).deny(deny), client, prefixes }),
@@ -81,10 +86,16 @@ fn rule(name: &str, prefixes: Prefixes, table: &Table<'_>) -> Option<Rule> {
         table.optional::<Vec<WindowValue>>("limits", LIMITS).and(None)
     };
     let plans = table.named("plan", "The limits of a plan, instead of the rule's.", |_, table| counting.limit(table));
-    let own = table.sections("for", "The limits of certain clients, instead of those of their plan.", |table| {
+    let mut overrides = Values::default();
+    table.sections("for", "The limits of certain clients, instead of those of their plan.", |table| {
         let who = table.required::<Who>("who", "The client: `user=7`, `tenant=acme`, a network, `api_key=env:NAME`.");
         let limit = counting.limit(table);
-        Some((who?, limit?))
+        let (who, limit) = (who?, Arc::new(limit?));
+        if who.add(&mut overrides, limit).is_some() {
+            let fault = Fault::new("same-client", "this client has limits of its own already");
+            table.reject("who", fault.help("Keep one of the two sections."));
+        }
+        Some(())
     });
     let cost = table.or("cost", "How much a request costs.", NonZeroU32::MIN);
     let concurrent = table.optional_section("concurrent", "How many may run at once.", concurrent);
@@ -112,10 +123,6 @@ fn rule(name: &str, prefixes: Prefixes, table: &Table<'_>) -> Option<Rule> {
         let fault = Fault::new("no-limit", format!("rule `{name}` limits nothing"));
         table.reject("limits", fault.help("Write `limits = [\"100/min\"]` or a section `concurrent`."));
         return None;
-    }
-    let mut overrides = Values::default();
-    for (who, limit) in own {
-        who.add(&mut overrides, Arc::new(limit));
     }
     let parts: Vec<Part> = key.into_iter().flatten().map(|PartValue(part)| part).collect();
     let rule = Rule {

@@ -57,6 +57,20 @@ fn each_key_has_its_effect() {
 }
 
 #[test]
+fn a_client_has_limits_of_its_own_once() {
+    let of = |one: &str, other: &str| {
+        let section = |who: &str| format!("[[rule.a.for]]\nwho = '{who}'\nlimits = ['2/min']\n");
+        read(&format!("[rule.a]\nlimits = ['1/min']\n{}{}", section(one), section(other))).map(|_| ())
+    };
+    assert_eq!(of("user=7", "user=8"), Ok(()));
+    let twice = "r.toml:9:7: this client has limits of its own already";
+    for (one, other) in [("user=7", "user=7"), ("10.0.0.0/8", "10.0.0.0/8")] {
+        let faults = of(one, other).expect_err("twice");
+        assert!(faults.len() == 1 && faults[0].contains(twice), "{faults:?}");
+    }
+}
+
+#[test]
 fn every_fault_is_found_and_located() {
     let faults = read(
         "deny = ['users=7', '10.0.0.1/8', 'api_key=sk_live_hush']\n\

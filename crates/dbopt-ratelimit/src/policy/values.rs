@@ -126,15 +126,12 @@ pub(super) enum Who {
 }
 
 impl Who {
-    pub(super) fn add<T>(self, to: &mut Values<T>, of: T) {
+    /// Adds it, and gives back what was said of it before.
+    pub(super) fn add<T>(self, to: &mut Values<T>, of: T) -> Option<T> {
         match self {
-            Self::Value(part, value) => {
-                to.add(part, value, of);
-            }
-            Self::Network(network) => {
-                to.add_network(network, of);
-            }
-            Self::Unknown => {}
+            Self::Value(part, value) => to.add(part, value, of),
+            Self::Network(network) => to.add_network(network, of),
+            Self::Unknown => None,
         }
     }
 }

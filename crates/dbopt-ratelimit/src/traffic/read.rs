@@ -56,12 +56,21 @@ pub enum UnreadableTraffic {
     /// It is neither of the formats.
     #[error("this is neither an access log nor a table with a column `time`")]
     UnknownFormat,
+    /// It is compressed.
+    #[error("this is compressed, and only plain text is read")]
+    Compressed,
     /// The table has no times.
     #[error("no column is named `time`")]
     NoTime,
     /// The table has a column of no meaning.
-    #[error("column `{}` is not known", .0.escape_debug())]
-    UnknownColumn(String),
+    #[error("column {0} of the table is not known")]
+    UnknownColumn(usize),
+    /// Two columns of the table mean the same.
+    #[error("columns {0} and {1} of the table are the same")]
+    SameColumn(usize, usize),
+    /// A quotation mark opens a field that is longer than any is.
+    #[error("line {0}: a quotation mark opens a field that does not end")]
+    OpenQuote(u64),
 }
 
 impl Traffic {
@@ -122,6 +131,10 @@ impl Traffic {
 /// By the first lines: a header of a table, or any line of an access log.
 fn detect(bytes: &[u8], client: &Trusted) -> Result<TrafficFormat, UnreadableTraffic> {
     const LOOKED_AT: usize = 100;
+    const COMPRESSED: [&[u8]; 5] = [b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zXZ", b"PK\x03\x04"];
+    if COMPRESSED.iter().any(|magic| bytes.starts_with(magic)) {
+        return Err(UnreadableTraffic::Compressed);
+    }
     let texts: Vec<_> =
         (lines(bytes).map(String::from_utf8_lossy)).filter(|line| !line.trim().is_empty()).take(LOOKED_AT).collect();
     let first = texts.first().ok_or(UnreadableTraffic::Empty)?;
@@ -164,6 +177,9 @@ mod tests {
         let fault = |text: &str| read(text.as_bytes(), None, &Trusted::default()).map(|_| ()).expect_err("bad");
         assert_eq!(fault(" \n\n"), UnreadableTraffic::Empty);
         assert_eq!(fault("hello\n"), UnreadableTraffic::UnknownFormat);
+        assert_eq!(fault("\u{1f}\n"), UnreadableTraffic::UnknownFormat);
+        assert_eq!(fault("BZh9"), UnreadableTraffic::Compressed);
+        assert_eq!(fault("time,user,User\n"), UnreadableTraffic::SameColumn(2, 3));
         let none = read(b"hello\n", Some(TrafficFormat::Access), &Trusted::default()).expect("a sample of nothing");
         assert_eq!((none.unread_count, none.share_read()), (1, 0.0));
     }

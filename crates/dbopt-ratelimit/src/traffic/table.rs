@@ -7,6 +7,9 @@ use jiff::Timestamp;
 use super::{Hit, read::UnreadableTraffic};
 use crate::{Part, Request};
 
+/// Most lines of a row; a field may have a few, when it is quoted.
+const MOST_LINES: u64 = 100;
+
 /// What a column holds.
 enum Column {
     Time,
@@ -39,9 +42,14 @@ pub(super) fn rows(
     let mut reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(bytes);
     let header = reader.headers().map_err(|_| UnreadableTraffic::NoTime)?.clone();
     let mut columns = Vec::new();
-    for name in &header {
-        let column = Column::of(&name.to_ascii_lowercase());
-        columns.push(column.ok_or_else(|| UnreadableTraffic::UnknownColumn(name.chars().take(60).collect()))?);
+    let names: Vec<_> = header.iter().map(str::to_ascii_lowercase).collect();
+    for (at, name) in names.iter().enumerate() {
+        if let Some(first) = names[..at].iter().position(|earlier| earlier == name) {
+            return Err(UnreadableTraffic::SameColumn(first + 1, at + 1));
+        }
+        // What stands in the first line of another format is not for a message.
+        let column = Column::of(name);
+        columns.push(column.ok_or(UnreadableTraffic::UnknownColumn(at + 1))?);
     }
     if !columns.iter().any(|column| matches!(column, Column::Time)) {
         return Err(UnreadableTraffic::NoTime);
@@ -53,6 +61,10 @@ pub(super) fn rows(
             Ok(false) => return Ok(()),
             Ok(true) => {
                 let line = record.position().map_or(line, |position| begins(bytes, position));
+                // The reader takes a quotation mark that is never closed for a field up to the end of the file.
+                if reader.position().line().saturating_sub(line) > MOST_LINES {
+                    return Err(UnreadableTraffic::OpenQuote(line));
+                }
                 each(line, row(&columns, &record, line));
             }
             Err(error) => {
@@ -159,7 +171,7 @@ mod tests {
                 "5 2 columns instead of 3",
             ]
         );
-        assert_eq!(read("time,usr\n"), ["column `usr` is not known"]);
+        assert_eq!(read("time,usr\n"), ["column 2 of the table is not known"]);
         assert_eq!(read("user\n7\n"), ["no column is named `time`"]);
     }
 }

@@ -30,7 +30,7 @@ pub(crate) fn run(context: &Context, command: &Limits) -> Result<Exit, Failure> 
 fn check(context: &Context, args: &LimitsCheck) -> Result<Exit, Failure> {
     let policy = load(context, &args.policy, args.no_secrets)?;
     let routes = args.routes.as_deref().map(read::text).transpose()?;
-    let routes: Option<Vec<_>> = routes.as_ref().map(|(_, text)| text.lines().filter_map(route).collect());
+    let routes = routes.as_ref().map(|(name, text)| self::routes(name, text)).transpose()?;
     let weak = review(&policy.rules, &policy.client, routes.as_deref());
     let is_free = |(method, route): &&(Option<&str>, &str)| {
         !policy.rules.as_slice().iter().any(|rule| !rule.shadow && reaches(rule, *method, route))
@@ -45,16 +45,30 @@ fn check(context: &Context, args: &LimitsCheck) -> Result<Exit, Failure> {
     Ok(if warned && args.fail_on == Some(LimitsFailOn::Warning) { Exit::Findings } else { Exit::Done })
 }
 
-/// A line of a file of routes; none for a blank one and a comment.
-fn route(line: &str) -> Option<(Option<&str>, &str)> {
-    let line = line.trim();
-    if line.is_empty() || line.starts_with('#') {
-        return None;
+/// A file of routes: one a line, perhaps after its method, with blank lines and comments between them.
+fn routes<'a>(name: &str, text: &'a str) -> Result<Vec<(Option<&'a str>, &'a str)>, Failure> {
+    let (mut routes, mut faults) = (Vec::new(), Vec::new());
+    for (line, text) in (1..).zip(text.lines().map(str::trim)) {
+        if text.is_empty() || text.starts_with('#') {
+            continue;
+        }
+        let (method, route) = match text.split_once(char::is_whitespace) {
+            Some((method, route)) => (Some(method), route.trim()),
+            None => (None, text),
+        };
+        let is_method = |method: &str| method.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'-');
+        if route.starts_with('/') && method.is_none_or(is_method) {
+            routes.push((method, route));
+        } else {
+            faults.push(Finding::error("bad-route", "this is no route").at(Place::at(name, line, 1)));
+        }
     }
-    Some(match line.split_once(char::is_whitespace) {
-        Some((method, route)) => (Some(method), route.trim()),
-        None => (None, line),
-    })
+    if faults.is_empty() {
+        return Ok(routes);
+    }
+    Err(Failure::usage(format!("the routes in `{name}` cannot be used"))
+        .findings(faults)
+        .hint("write one a line, such as `/users/{id}` or `POST /users`"))
 }
 
 fn simulate(context: &Context, args: &LimitsSimulate) -> Result<Exit, Failure> {
@@ -77,6 +91,12 @@ fn simulate(context: &Context, args: &LimitsSimulate) -> Result<Exit, Failure> {
     if untold > 0 {
         findings.push(Finding::warning("unread-line", format!("{untold} further lines of `{name}` are no requests")));
     }
+    let (read, unread) = (sample.hits.len() as u64, sample.unread_count);
+    let is_enough = sample.share_read() >= 0.5;
+    if !is_enough {
+        let what = format!("only {read} of {} lines are requests, which says little about the traffic", read + unread);
+        findings.push(Finding::warning("mostly-unread", what).at(Place::file(name)));
+    }
     context.stderr.findings(&findings);
     let simulation = traffic::simulate(&policy.rules, &sample.hits, BUCKETS);
     let view = SimulationView::new(
@@ -89,7 +109,7 @@ fn simulate(context: &Context, args: &LimitsSimulate) -> Result<Exit, Failure> {
         &findings,
     );
     print(context, args, &view)?;
-    Ok(if sample.share_read() < 0.5 { Exit::Partial } else { Exit::Done })
+    Ok(if is_enough { Exit::Done } else { Exit::Partial })
 }
 
 fn print(context: &Context, args: &LimitsSimulate, view: &SimulationView) -> Result<(), Failure> {

@@ -177,12 +177,14 @@ impl RuleView {
 
 impl LimitView {
     fn new(of: Option<String>, limit: &Limit, cost: u32) -> Self {
+        // What costs more than is ever admitted at once is never admitted, whatever the other windows say.
+        let requests = |admitted: u64| if cost > limit.most_at_once() { 0 } else { admitted / u64::from(cost) };
         let window = |worst: Worst| WindowView {
             limit: worst.window.limit().get(),
             period_s: worst.window.period().as_secs_f64(),
             burst: worst.window.burst().get(),
-            worst_alone: worst.alone / u64::from(cost),
-            worst: worst.together / u64::from(cost),
+            worst_alone: requests(worst.alone),
+            worst: requests(worst.together),
             never_refuses: worst.behind.is_some(),
         };
         Self {
