@@ -1,6 +1,9 @@
 //! What became of a request.
 
-use std::{num::NonZeroU32, sync::Arc};
+use std::{
+    num::NonZeroU32,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use crate::{Key, Limit, Part, Permits, Wait, Window, WindowState, WindowStates};
 
@@ -13,6 +16,8 @@ pub struct Decision {
     pub(crate) counted: Vec<Counted>,
     pub(crate) shadow: Vec<Shadow>,
     pub(crate) permits: Permits,
+    /// Whether it was refunded.
+    pub(crate) given_back: AtomicBool,
 }
 
 /// Why a rule refused.
@@ -32,6 +37,8 @@ pub struct Refusal {
 pub enum Why {
     /// A window is used up.
     Window(Window),
+    /// It costs more than the window ever admits at once.
+    Cost(Window),
     /// It was refused too often before.
     Blocked,
     /// It is on the list of those who are refused.
@@ -136,6 +143,7 @@ impl std::fmt::Display for Why {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Window(window) => write!(f, "{window} is used up"),
+            Self::Cost(window) => write!(f, "the request costs more than {window} ever admits at once"),
             Self::Blocked => f.write_str("blocked after repeated refusal"),
             Self::Denied => f.write_str("denied by a list"),
             Self::Missing(part) => write!(f, "the request has no {part}"),

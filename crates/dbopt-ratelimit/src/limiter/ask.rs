@@ -2,7 +2,10 @@
 
 use std::{
     mem,
-    sync::{Arc, PoisonError, atomic::Ordering::Relaxed},
+    sync::{
+        Arc, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -70,9 +73,10 @@ where
         } else {
             // The places that were taken go back before anybody is told.
             permits = Permits::default();
-            self.refused(&asked, &asked.entries, &outcome.refusals, false).await;
+            self.refused(&asked, &asked.entries, &mut outcome.refusals, false).await;
         }
-        Decision { refusals: outcome.refusals, counted: outcome.counted, shadow, permits }
+        let given_back = AtomicBool::new(false);
+        Decision { refusals: outcome.refusals, counted: outcome.counted, shadow, permits, given_back }
     }
 
     pub(super) async fn peek(&self, mut asked: Asked) -> Result<Decision, StoreError> {
@@ -86,7 +90,10 @@ where
             let Outcome { refusals, mut counted } = self.peek_entries(&asked, std::slice::from_ref(entry)).await?;
             shadow.push(Shadow { counted: counted.pop(), refusals });
         }
-        Ok(Decision { refusals: outcome.refusals, counted: outcome.counted, shadow, permits: Permits::default() })
+        // A request that was only looked at was charged nothing, so there is nothing to give back.
+        let given_back = AtomicBool::new(true);
+        let permits = Permits::default();
+        Ok(Decision { refusals: outcome.refusals, counted: outcome.counted, shadow, permits, given_back })
     }
 
     pub(super) async fn reset(&self, asked: Asked, rule: Option<&str>) -> Result<(), StoreError> {
@@ -155,9 +162,9 @@ where
             }
             all.push(Shadow { counted: outcome.counted.pop(), refusals: outcome.refusals });
         }
-        let refusals: Vec<Refusal> = all.iter().flat_map(|shadow| shadow.refusals.iter().cloned()).collect();
+        let mut refusals: Vec<Refusal> = all.iter().flat_map(|shadow| shadow.refusals.iter().cloned()).collect();
         if !refusals.is_empty() {
-            self.refused(asked, &asked.shadow, &refusals, true).await;
+            self.refused(asked, &asked.shadow, &mut refusals, true).await;
         }
         all
     }
@@ -269,10 +276,11 @@ where
         charges
     }
 
-    /// Counts refusals and tells of them, once for each rule, and counts them towards blocks.
-    async fn refused(&self, asked: &Asked, entries: &[Entry], refusals: &[Refusal], shadow: bool) {
+    /// Counts refusals and tells of them, once for each rule, and counts them towards blocks. One that begins a block has to be
+    /// waited for as long as that.
+    async fn refused(&self, asked: &Asked, entries: &[Entry], refusals: &mut [Refusal], shadow: bool) {
         // The refusals of one rule stand together.
-        for refusals in refusals.chunk_by(|one, next| one.rule == next.rule) {
+        for refusals in refusals.chunk_by_mut(|one, next| one.rule == next.rule) {
             let Some(worst) = refusals.iter().max_by_key(|refusal| refusal.wait) else { continue };
             let entry = entries.iter().find(|entry| worst.rule.as_ref() == Some(&asked.rule(entry).name));
             let state = worst.rule.as_ref().and_then(|name| asked.state_of(name));
@@ -298,21 +306,24 @@ where
                 self.counters.suspicions.add();
                 self.tell(&Event::Suspicious { rule: asked.rule(entry).name.clone(), suspicion });
             }
-            let strikes = |refusal: &Refusal| matches!(refusal.why, Why::Window(_) | Why::Concurrent(_));
+            let strikes = |refusal: &Refusal| matches!(refusal.why, Why::Window(_) | Why::Cost(_) | Why::Concurrent(_));
             let is_blocked = refusals.iter().any(|refusal| refusal.why == Why::Blocked);
-            if refusals.iter().any(strikes) && !is_blocked {
-                self.strike(asked, entry, shadow).await;
+            if refusals.iter().any(strikes)
+                && !is_blocked
+                && let Some(period) = self.strike(asked, entry, shadow).await
+            {
+                refusals.iter_mut().for_each(|refusal| refusal.wait = refusal.wait.max(Wait::For(period)));
             }
         }
     }
 
-    /// Counts a refusal towards a block, and begins the block when that was one too many.
-    async fn strike(&self, asked: &Asked, entry: &Entry, shadow: bool) {
+    /// Counts a refusal towards a block, and begins the block when that was one too many: for how long, if so.
+    async fn strike(&self, asked: &Asked, entry: &Entry, shadow: bool) -> Option<Duration> {
         let (rule, state) = (asked.rule(entry), asked.state(entry));
-        let Some(block) = &rule.block else { return };
+        let block = rule.block.as_ref()?;
         let on_store = self.health.may_ask(self.now());
         if !on_store && rule.on_failure != OnFailure::Local {
-            return;
+            return None;
         }
         let key = entry.strikes(state);
         let strike = [Charge { limit: &block.strikes, key, cost: 1 }];
@@ -347,6 +358,7 @@ where
                 shadow,
             });
         }
+        begun.then(|| block.period())
     }
 
     /// Remembers whether the store answered, and tells of each rule that goes over to doing without it, and back.
@@ -423,7 +435,11 @@ fn read(asked: &Asked, entries: &[Entry], charges: &Charges<'_>, answer: &Answer
         let refusing = charge.limit.windows().iter().zip(&states).filter(|(_, state)| !state.wait.is_none());
         outcome.refusals.extend(refusing.map(|(window, state)| Refusal {
             rule: Some(rule.clone()),
-            why: if *is_gate { Why::Blocked } else { Why::Window(*window) },
+            why: match state.wait {
+                _ if *is_gate => Why::Blocked,
+                Wait::Never => Why::Cost(*window),
+                _ => Why::Window(*window),
+            },
             wait: state.wait,
         }));
         if let (Some(limit), false) = (&entry.limit, *is_gate) {

@@ -10,7 +10,7 @@ use std::{
     fmt,
     future::Future,
     pin::{Pin, pin},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed},
     task::{Poll, Waker},
     time::Duration,
 };
@@ -167,7 +167,7 @@ where
     ///
     /// When the store does not answer; nothing is known then of what was given back.
     pub async fn refund(&self, decision: &Decision) -> Result<(), StoreError> {
-        if !decision.is_admitted() {
+        if !decision.is_admitted() || decision.given_back.swap(true, Relaxed) {
             return Ok(());
         }
         let shadow = decision.shadow.iter().filter(|shadow| shadow.refusals.is_empty());
@@ -178,7 +178,12 @@ where
         };
         self.inner.local.refund_now(&of(Source::Local));
         let charges = of(Source::Store);
-        if charges.is_empty() { Ok(()) } else { self.inner.store.refund(&charges).await }
+        if charges.is_empty() {
+            return Ok(());
+        }
+        let given_back = self.inner.store.refund(&charges).await;
+        decision.given_back.store(given_back.is_ok(), Relaxed);
+        given_back
     }
 
     /// Forgets what was counted for a request by one rule, or by all of them when none is named: windows, strikes and block.

@@ -297,9 +297,14 @@ fn repeated_refusal_blocks_for_a_while() {
     for wait in [1, 1, 200] {
         bench.seconds(wait);
         assert!(wait == 200 && bench.admits(&user("7")) || wait == 1);
-        assert!(matches!(bench.check(&user("7")).refusals()[0].why, Why::Window(_)));
+        let refused = bench.check(&user("7"));
+        assert!(matches!(refused.refusals()[0].why, Why::Window(_)));
+        // The one that begins the block has to be waited for as long as that.
+        assert_eq!(refused.wait() == Wait::For(Duration::from_secs(900)), wait == 200);
     }
     assert_eq!(bench.told().len(), 1);
+    let dear = bench.check(&user("9").cost(number(2)));
+    assert!(matches!(dear.refusals()[0].why, Why::Cost(_)) && dear.wait() == Wait::Never);
     let blocked = bench.check(&user("7"));
     assert_eq!(
         (blocked.refusals()[0].why.clone(), blocked.wait()),
@@ -428,8 +433,11 @@ fn peek_refund_reset_and_inspect() {
     let peeked = at_once(bench.limiter.peek(&request)).expect("an answer");
     assert!(!peeked.is_admitted() && peeked.counted()[0].windows[0].remaining == 0);
     assert_eq!(remaining(), (0, 1, 3));
-    at_once(bench.limiter.refund(&first)).expect("an answer");
-    assert_eq!(remaining(), (1, 1, 4));
+    // Once, however often it is asked for; and what was only looked at has nothing to give.
+    for decision in [&first, &first, &at_once(bench.limiter.peek(&user("8"))).expect("an answer")] {
+        at_once(bench.limiter.refund(decision)).expect("an answer");
+        assert_eq!(remaining(), (1, 1, 4));
+    }
     // A refused request was not charged, so there is nothing to give back.
     let refused = Decision { refusals: peeked.refusals.clone(), ..peeked };
     at_once(bench.limiter.refund(&refused)).expect("an answer");

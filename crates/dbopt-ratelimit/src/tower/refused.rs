@@ -72,7 +72,7 @@ enum Kind {
 impl Kind {
     fn of(refusals: &[Refusal]) -> Self {
         let of = |refusal: &Refusal| match refusal.why {
-            Why::Window(_) | Why::Concurrent(_) => Self::Quota,
+            Why::Window(_) | Why::Cost(_) | Why::Concurrent(_) => Self::Quota,
             Why::Blocked => Self::Blocked,
             Why::Unavailable => Self::Unavailable,
             Why::Denied => Self::Denied,
@@ -145,7 +145,7 @@ fn violated(decision: &Decision) -> Vec<String> {
         let rule = refusal.rule.as_ref()?;
         let counted = decision.counted().iter().find(|counted| counted.rule == *rule);
         Some(match (&refusal.why, counted) {
-            (Why::Window(window), Some(counted)) => fields::policy(rule, &counted.limit, window),
+            (Why::Window(window) | Why::Cost(window), Some(counted)) => fields::policy(rule, &counted.limit, window),
             _ => rule.to_string(),
         })
     };
