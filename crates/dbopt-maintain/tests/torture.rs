@@ -1,24 +1,25 @@
-//! Maintenance, ended in every way at random points, beside an application that writes. Whenever it is ended, each expired
-//! row is either in its table or in the archive, and no other row is gone; after the next run nothing is left of either,
-//! every index that was valid still is, and nothing is half done.
+//! Maintenance, ended in every way at random points of each action, beside an application that writes. Whenever it is
+//! ended, each expired row is either in its table or in the archive, and no other row is gone; after the next run nothing
+//! is left of either, every index that was valid still is, and nothing is half done.
 //!
 //! A handful of points every day; `cargo xtask torture maintain` for more.
 
+#[path = "support/application.rs"]
+mod application;
+#[path = "support/network.rs"]
+mod network;
 mod support;
 
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use application::Application;
 use dbopt_maintain::actions::{Analyze, DeleteRows, DropPartition, Expiry, Reindex, Retention, Vacuum, VacuumOptions};
 use dbopt_maintain::plan::Archived;
 use dbopt_maintain::{IndexRef, Moment, TableRef};
 use dbopt_pg::Session;
 use dbopt_run::{Action, BatchLimits, Options, Outcome, Runner};
 use dbopt_testkit::{Cluster, Database};
-use tokio_postgres::NoTls;
 
 /// Rows before this are expired: 200 hours after 1970.
 const CUTOFF: i64 = 200 * 3600 * 1_000_000;
@@ -40,11 +41,21 @@ const TABLES: &str = "
     CREATE TABLE f_d PARTITION OF f DEFAULT;
     INSERT INTO f SELECT to_timestamp(n * 360), n FROM generate_series(0, 4999) n;";
 
-/// How many entries of the journal a whole run makes.
-const ENTRIES: u64 = 9;
+/// The actions, each with its steps in a whole run.
+const ACTIONS: [(&str, std::ops::Range<usize>); 6] = [
+    ("reindex", 0..2),
+    ("delete-rows", 2..3),
+    ("drop-partition", 3..4),
+    ("drop-partition beside a default one", 4..5),
+    ("vacuum", 5..6),
+    ("analyze", 6..7),
+];
 
 /// The program that is ended: this one, with this variable naming the database.
 const TARGET: &str = "DBOPT_TORTURE_TARGET";
+
+/// With this variable naming an action it does nothing else.
+const ONLY: &str = "DBOPT_TORTURE_ONLY";
 
 /// What the program does when it is to be ended; without the variable nothing.
 #[tokio::test]
@@ -57,6 +68,9 @@ async fn a_run_that_is_to_be_ended() {
     let repairs = dbopt_maintain::actions::repair(&mut runner).await.expect("it repairs");
     assert!(repairs.iter().all(|repair| !matches!(repair.fate, dbopt_run::Fate::Foreign(_))), "{repairs:?}");
     let mut actions = actions(runner.session()).await;
+    if let Some((_, steps)) = ACTIONS.iter().find(|(name, _)| std::env::var(ONLY).is_ok_and(|only| only == *name)) {
+        actions = actions.drain(steps.clone()).collect();
+    }
     let reports = runner.execute(&mut actions, &mut |_| {}).await.expect("it runs");
     runner.finish(&reports).await.expect("it ends");
     let bad: Vec<_> = reports.iter().filter(|report| !report.outcome.is_good()).collect();
@@ -107,64 +121,10 @@ impl Random {
     }
 }
 
-/// An application that changes rows which are not expired. It notes what goes wrong while the server is up.
-struct Application {
-    stop: Arc<AtomicBool>,
-    faults: Arc<Mutex<Vec<String>>>,
-    thread: JoinHandle<()>,
-}
-
-impl Application {
-    fn start(conn_string: String) -> Self {
-        let (stop, faults) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
-        let (stopped, noted) = (Arc::clone(&stop), Arc::clone(&faults));
-        let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-            runtime.block_on(async {
-                while !stopped.load(Ordering::Relaxed) {
-                    match work(&conn_string, &stopped).await {
-                        // What a crash of the server does to it, and to nobody's blame.
-                        Err(error)
-                            if error.code().is_none_or(|code| ["57P01", "57P02", "57P03"].contains(&code.code())) => {}
-                        Err(error) => noted.lock().expect("nobody panics").push(format!("{error:?}")),
-                        Ok(()) => {}
-                    }
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                }
-            });
-        });
-        Self { stop, faults, thread }
-    }
-
-    fn end(self) -> Vec<String> {
-        self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().expect("it does not panic");
-        self.faults.lock().expect("nobody panics").clone()
-    }
-}
-
-/// Writes until asked to stop or something goes wrong.
-async fn work(conn_string: &str, stop: &AtomicBool) -> Result<(), tokio_postgres::Error> {
-    let (client, connection) = tokio_postgres::connect(conn_string, NoTls).await?;
-    let connection = tokio::spawn(connection);
-    // Nobody may make it wait for long.
-    client.batch_execute("SET lock_timeout = '3s'").await?;
-    while !stop.load(Ordering::Relaxed) {
-        client.batch_execute("BEGIN; UPDATE t SET note = note WHERE id % 5000 = 4999 AND id > 20000").await?;
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        let sql =
-            "UPDATE e SET a = a WHERE at = '1970-01-20Z'; SELECT count(*) FROM f WHERE at > '1970-01-20Z'; COMMIT";
-        client.batch_execute(sql).await?;
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    drop(client);
-    let _ = connection.await;
-    Ok(())
-}
-
-fn spawn(target: &str) -> Child {
+fn spawn(target: &str, only: Option<&str>) -> Child {
     let mut command = Command::new(std::env::current_exe().expect("this program is a file"));
     command.args(["a_run_that_is_to_be_ended", "--exact", "--ignored", "--nocapture"]).env(TARGET, target);
+    command.envs(only.map(|only| (ONLY, only)));
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts")
 }
 
@@ -198,41 +158,67 @@ fn number(variable: &str, otherwise: u64) -> u64 {
     std::env::var(variable).ok().and_then(|value| value.parse().ok()).unwrap_or(otherwise)
 }
 
-#[expect(clippy::print_stderr, reason = "a run of many points is long, and shows how far it is")]
-#[tokio::test]
-async fn maintenance_survives_its_end_at_any_point() {
-    let points = number("DBOPT_TORTURE_POINTS", 4);
-    let seed = number("DBOPT_TORTURE_SEED", 20_261_121);
-    let mut random = Random(seed);
-    let cluster = Cluster::builder().start().expect("a cluster");
-    let database = support::database(&cluster, TABLES).await;
-    let target = database.conn_string();
-    let since = Instant::now();
-    let whole = spawn(&target).wait_with_output().expect("it ends");
-    assert!(whole.status.success(), "{whole:?}");
-    let whole = since.elapsed();
-    const WHOLE: &str = "16000 5000 24000 4040 4040";
-    assert_eq!(lost(&database), WHOLE);
-    for point in 0..points {
+/// What `lost` says as long as nothing is.
+const WHOLE: &str = "16000 5000 24000 4040 4040";
+
+/// A server with the tables.
+struct Arena<'a> {
+    cluster: &'a Cluster,
+    database: Database<'a>,
+    /// How the run that is ended connects; everybody else uses the socket.
+    target: String,
+    random: Random,
+    seed: u64,
+}
+
+impl<'a> Arena<'a> {
+    async fn new(cluster: &'a Cluster) -> Self {
+        let seed = number("DBOPT_TORTURE_SEED", 20_261_121);
+        let database = support::database(cluster, TABLES).await;
+        let whole = spawn(&database.conn_string(), None).wait_with_output().expect("it ends");
+        assert!(whole.status.success(), "{whole:?}");
+        assert_eq!(lost(&database), WHOLE);
+        Self { cluster, target: database.conn_string(), database, random: Random(seed), seed }
+    }
+
+    /// How long an action takes beside the application.
+    fn took(&self, action: &str) -> Duration {
+        self.database.execute(TABLES);
+        let application = Application::start(self.database.conn_string());
+        let ended = spawn(&self.target, Some(action)).wait_with_output().expect("it ends");
+        assert!(ended.status.success(), "{ended:?}");
+        assert_eq!(application.end(), [""; 0], "the application was disturbed by {action}");
+        let newest = "SELECT sum(seconds) FROM dbopt.history WHERE run = (SELECT max(id) FROM dbopt.run)";
+        Duration::from_secs_f64(support::number(&self.database, newest))
+    }
+
+    /// Ends one run in one way, and looks at what there is then and after the next run; whether it was in the middle.
+    #[expect(clippy::print_stderr, reason = "a run of many points is long, and shows how far it is")]
+    async fn point(&mut self, point: u64, action: &str, took: Duration, way: &str) -> bool {
+        let Self { cluster, database, target, .. } = self;
         database.execute(TABLES);
-        let application = Application::start(target.clone());
-        let step = random.below(ENTRIES);
-        let wait = whole.mul_f64(random.below(1000) as f64 / 1000.0 / ENTRIES as f64);
+        let application = Application::start(database.conn_string());
+        let wait = took.mul_f64(self.random.below(950) as f64 / 1000.0);
         let begun = "SELECT count(*) FROM dbopt.journal";
-        let before: u64 = support::number(&database, begun);
-        let way = ["client", "backend", "watcher", "server"][usize::try_from(point % 4).expect("it is small")];
-        let mut child = spawn(&target);
-        while support::number::<u64>(&database, begun) < before + step && child.try_wait().expect("a child").is_none() {
-            std::thread::sleep(Duration::from_millis(2));
+        let before: u64 = support::number(database, begun);
+        let watch = support::client(database).await;
+        let mut child = spawn(target, Some(action));
+        while child.try_wait().expect("a child").is_none() {
+            let now: i64 = watch.query_one(begun, &[]).await.expect("it answers").get(0);
+            if now.unsigned_abs() > before {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(1));
         }
         std::thread::sleep(wait);
-        let context = format!("seed {seed}, point {point}: {way} {wait:?} into step {step}");
+        let context = format!("seed {}, point {point}: {way} {wait:?} into {action}", self.seed);
         match way {
             "client" => child.kill().expect("it can be killed"),
             "server" => {
                 cluster.crash();
                 cluster.restart().expect("it recovers");
             }
+            "network" => network::set(false),
             _ => {
                 let order = if way == "backend" { "ASC" } else { "DESC" };
                 // The run's sessions in the order in which they were opened: the one that works, the one that watches.
@@ -242,25 +228,90 @@ async fn maintenance_survives_its_end_at_any_point() {
                 ));
             }
         }
-        let ended = child.wait_with_output().expect("it ends");
         let since = Instant::now();
-        support::until(&database, &format!("NOT {}", support::WORKS)).await;
-        assert!(since.elapsed() < Duration::from_secs(6), "{context}: the server went on for {:?}", since.elapsed());
-        let left = indexes(&database);
+        let mut child = Some(child);
+        if way != "network" {
+            let _ = child.as_mut().map(Child::wait);
+        }
+        // A cut network says nothing: both sides notice by their timeouts of 30 seconds.
+        let most = Duration::from_secs(if way == "network" { 45 } else { 6 });
+        while database.value(&format!("SELECT {}", support::WORKS)) == "t" {
+            assert!(since.elapsed() < most, "{context}: the server went on for {:?}", since.elapsed());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let gone = since.elapsed();
+        let child = child.take().expect("it is there");
+        let ended = child.wait_with_output().expect("it ends");
+        if way == "network" {
+            assert!(since.elapsed() < most, "{context}: the client went on for {:?}", since.elapsed());
+            network::set(true);
+        }
+        let left = indexes(database);
+        let open: u64 = support::number(database, "SELECT count(*) FROM dbopt.journal WHERE closed_at IS NULL");
         let told = || format!("{context}\nleft: {left}\nfirst: {ended:?}");
-        assert_eq!(lost(&database), WHOLE, "{}", told());
+        assert_eq!(lost(database), WHOLE, "{}", told());
         for valid in ["t_pkey", "t_note_idx", "t_at_idx"] {
             assert!(left.split(", ").any(|index| index == valid), "`{valid}` is gone: {}", told());
         }
-        let next = spawn(&target).wait_with_output().expect("it ends");
+        let next = spawn(&database.conn_string(), None).wait_with_output().expect("it ends");
         assert!(next.status.success(), "{}\nnext: {next:?}", told());
-        assert_eq!(indexes(&database), "t_at_idx, t_note_idx, t_pkey", "{}\nnext: {next:?}", told());
-        assert_eq!(lost(&database), WHOLE, "{}", told());
+        assert_eq!(indexes(database), "t_at_idx, t_note_idx, t_pkey", "{}\nnext: {next:?}", told());
+        assert_eq!(lost(database), WHOLE, "{}", told());
         let is_clean = "SELECT (SELECT count(*) FROM t WHERE at < to_timestamp(720000)) || ' ' || \
                         coalesce(to_regclass('e_1')::text, '-') || coalesce(to_regclass('f_1')::text, '-') || ' ' || \
                         (SELECT count(*) FROM dbopt.journal WHERE closed_at IS NULL)";
         assert_eq!(database.value(is_clean), "0 -- 0", "{}\nnext: {next:?}", told());
         assert_eq!(application.end(), [""; 0], "the application was disturbed: {}", told());
-        eprintln!("{context}: left {left}");
+        eprintln!("{context}: {open} half done, gone after {gone:.1?}, left {left}");
+        open > 0
+    }
+
+    /// So many points of each action.
+    #[expect(clippy::print_stderr, reason = "a run of many points is long, and its result is to be written down")]
+    async fn points(&mut self, points: u64, ways: &[&str]) {
+        for (at, (action, _)) in ACTIONS.iter().enumerate() {
+            let (mut half_done, took) = (0, self.took(action));
+            for point in 0..points {
+                let way = ways[(usize::try_from(point).expect("it is small") + at) % ways.len()];
+                half_done += u64::from(self.point(point, action, took, way).await);
+            }
+            eprintln!("{action}: {points} points of {}, {half_done} of them half done", ways.join(", "));
+        }
+    }
+}
+
+#[tokio::test]
+async fn maintenance_survives_its_end_at_any_point() {
+    let points = number("DBOPT_TORTURE_POINTS", 1);
+    let cluster = Cluster::builder().start().expect("a cluster");
+    let mut arena = Arena::new(&cluster).await;
+    arena.points(points - points / 5, &["client", "backend", "watcher", "server"]).await;
+}
+
+#[expect(clippy::print_stderr, reason = "what is not tested is said")]
+#[test]
+fn maintenance_survives_a_cut_network() {
+    match network::run_in_own("a_network_is_cut") {
+        None => eprintln!("there can be no network of its own here, so none is cut"),
+        Some(went_well) => assert!(went_well),
+    }
+}
+
+#[tokio::test]
+#[ignore = "it is run in a network of its own, by the test above"]
+async fn a_network_is_cut() {
+    if !network::is_own() {
+        return;
+    }
+    let cluster = Cluster::builder().listen_on_loopback().start().expect("a cluster");
+    let mut arena = Arena::new(&cluster).await;
+    arena.target = arena.target.replace(&cluster.socket_dir().display().to_string(), "127.0.0.1");
+    match number("DBOPT_TORTURE_POINTS", 1) / 5 {
+        0 => {
+            let (action, _) = &ACTIONS[1];
+            let took = arena.took(action).mul_f64(0.5);
+            assert!(arena.point(0, action, took, "network").await, "it was over before the network was cut");
+        }
+        points => arena.points(points, &["network"]).await,
     }
 }
