@@ -222,10 +222,11 @@ impl<'a> Arena<'a> {
             _ => {
                 let order = if way == "backend" { "ASC" } else { "DESC" };
                 // The run's sessions in the order in which they were opened: the one that works, the one that watches.
-                database.execute(&format!(
+                let sql = format!(
                     "SELECT pg_terminate_backend(pid) FROM (SELECT pid FROM pg_stat_activity \
                      WHERE application_name = 'dbopt-run' ORDER BY backend_start {order} LIMIT 1) s"
-                ));
+                );
+                watch.batch_execute(&sql).await.expect("it answers");
             }
         }
         let since = Instant::now();

@@ -85,10 +85,22 @@ impl Journal {
         commit(control).await
     }
 
-    /// Drops the oldest rows beyond what is kept.
+    /// Drops the oldest rows beyond what is kept: of the history, and of runs and entries that are over, as far as the role
+    /// may.
     pub(crate) async fn trim(&self, control: &Session) -> Result<(), Error> {
-        let sql = "DELETE FROM dbopt.history WHERE id <= (SELECT pg_catalog.max(id) - $1 FROM dbopt.history)";
-        control.query(sql, &[&ROWS]).await?;
+        let history = "DELETE FROM dbopt.history WHERE id <= (SELECT pg_catalog.max(id) - $1 FROM dbopt.history)";
+        control.query(history, &[&ROWS]).await?;
+        let entries = "DELETE FROM dbopt.journal WHERE closed_at IS NOT NULL \
+                           AND id <= (SELECT pg_catalog.max(id) - $1 FROM dbopt.journal)";
+        let runs = "DELETE FROM dbopt.run r WHERE r.ended_at IS NOT NULL \
+                        AND r.id <= (SELECT pg_catalog.max(id) - $1 FROM dbopt.run) \
+                        AND NOT EXISTS (SELECT FROM dbopt.journal j WHERE j.run = r.id)";
+        for (table, sql) in [("dbopt.journal", entries), ("dbopt.run", runs)] {
+            let may = control.query("SELECT pg_catalog.has_table_privilege($1::text, 'DELETE')", &[&table]).await?;
+            if may.first().is_some_and(|row| row.get(0)) {
+                control.query(sql, &[&ROWS]).await?;
+            }
+        }
         Ok(())
     }
 }

@@ -87,6 +87,9 @@ fn limits(table: &Table<'_>) -> Limits {
         slot_bytes: bytes(own.slot_bytes, slot_bytes),
         wal_rate: wal_rate.map_or(own.wal_rate, |limit| limit.0.map(|bytes| bytes.0 as f64)),
         autovacuum: table.or("autovacuum", "Whether to wait while autovacuum works on the table.", own.autovacuum),
+        active_sessions: table
+            .optional("active_sessions", "The most sessions of others that are working at once.")
+            .map(std::num::NonZeroU32::get),
         probe: table.optional_section("probe", "A query that stands for the application.", probe),
         patience: table.or("patience", "How long to wait before a step is blocked.", own.patience),
         pause: table.or("pause", "How long to wait between two looks.", own.pause),
@@ -193,7 +196,7 @@ mod tests {
             "stop_file = 'stop'\naudit = 'required'\ndisk_free = '50GB'\noldest_transaction = '5m'\nlongest_wait = '30s'\npatience = '9s'\n\
              [[window]]\nfrom = '22:00'\nto = '05:00'\n\
              [throttle]\nreplica_bytes = 'off'\nreplica_time = '5s'\nslot_bytes = '1GB'\nwal_per_second = '16MB'\n\
-             autovacuum = false\npatience = '1m'\npause = '2s'\n[throttle.probe]\nsql = 'SELECT 1'\nlongest = '10ms'\n\
+             autovacuum = false\nactive_sessions = 7\npatience = '1m'\npause = '2s'\n[throttle.probe]\nsql = 'SELECT 1'\nlongest = '10ms'\n\
              [locks]\ntimeout = '200ms'\ntries = 3\nfirst_pause = '1s'\nlongest_pause = '4s'\n\
              [batches]\ntarget = '10ms'\nsmallest = 5\nlargest = 500\n",
         )
@@ -216,6 +219,7 @@ mod tests {
             slot_bytes: Some(1 << 30),
             wal_rate: Some(f64::from(16 << 20)),
             autovacuum: false,
+            active_sessions: Some(7),
             probe: Some(probe),
             patience: seconds(60),
             pause: seconds(2),

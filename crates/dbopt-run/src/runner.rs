@@ -113,7 +113,7 @@ impl Runner {
     /// # Errors
     /// When the session fails.
     pub async fn unseen(&self, actions: &[Box<dyn Action>]) -> Result<Vec<Unseen>, Error> {
-        let mut unseen = throttle::unseen(&self.control).await?;
+        let mut unseen = throttle::unseen(&self.control, self.throttle.limits()).await?;
         let grows = |step: &Step| step.kind == create_index::KIND || step.bytes.is_some_and(|bytes| bytes > 0.0);
         if self.options.disk_free.is_none()
             && actions.iter().any(|action| grows(action.step()))

@@ -12,6 +12,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
 use crate::error::Error;
+use crate::guard::APPLICATION_NAME;
 use crate::probe::{Probe, Prober};
 
 /// What must hold before a step or batch. What is none is not looked at.
@@ -27,6 +28,8 @@ pub struct Limits {
     pub wal_rate: Option<f64>,
     /// Whether to wait while autovacuum works on the table.
     pub autovacuum: bool,
+    /// The most sessions of others that are working at once.
+    pub active_sessions: Option<u32>,
     /// A query of the application and how long it may take.
     pub probe: Option<Probe>,
     /// How long to wait before a step is blocked.
@@ -43,6 +46,7 @@ impl Default for Limits {
             slot_bytes: Some(8 << 30),
             wal_rate: None,
             autovacuum: true,
+            active_sessions: None,
             probe: None,
             patience: Duration::from_secs(300),
             pause: Duration::from_secs(1),
@@ -74,6 +78,11 @@ const AUTOVACUUM: &str = "
     WHERE v.datname = pg_catalog.current_database() AND n.nspname = $1 AND c.relname = $2
         AND a.backend_type = 'autovacuum worker'";
 
+/// A run's own sessions are no load of others.
+const ACTIVE: &str = "
+    SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_activity a
+    WHERE a.state IN ('active', 'fastpath function call') AND a.backend_type = 'client backend' AND a.application_name <> $1";
+
 /// Asks in one message: before each batch a second one would be felt.
 async fn look(session: &Session, sql: &str, parameters: &[(&(dyn ToSql + Sync), Type)]) -> Result<Vec<Row>, Error> {
     let rows = session.client().query_typed(sql, parameters).await;
@@ -89,19 +98,29 @@ pub struct Unseen {
     pub help: String,
 }
 
-/// Looks whether there are replicas whose lag this role may not see: of others' senders only the process is shown.
-pub(crate) async fn unseen(session: &Session) -> Result<Vec<Unseen>, Error> {
-    let sql = "SELECT pg_catalog.count(*), pg_catalog.quote_ident(current_user) \
-               FROM pg_catalog.pg_stat_replication WHERE state IS NULL";
-    let rows = session.query(sql, &[]).await?;
-    let hidden = |row: &tokio_postgres::Row| Unseen {
-        what: format!(
-            "this role cannot see how far {} of the replicas are behind, so they hold nothing up",
-            row.get::<_, i64>(0)
-        ),
-        help: format!("GRANT pg_monitor TO {};", row.get::<_, &str>(1)),
-    };
-    Ok(rows.first().filter(|row| row.get::<_, i64>(0) > 0).map(hidden).into_iter().collect())
+/// What of others this role may not see: of their senders and sessions only the process is shown.
+const HIDDEN: &str = "
+    SELECT (SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_replication WHERE state IS NULL) AS replicas,
+           (SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_activity
+            WHERE usesysid IS NOT NULL AND NOT pg_catalog.pg_has_role(usesysid, 'USAGE')
+                AND NOT pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')) AS sessions,
+           pg_catalog.quote_ident(current_user) AS role";
+
+/// Looks whether there are replicas, or sessions that matter, which this role may not see.
+pub(crate) async fn unseen(session: &Session, limits: &Limits) -> Result<Vec<Unseen>, Error> {
+    let rows = session.query(HIDDEN, &[]).await?;
+    let Some(row) = rows.first() else { return Ok(Vec::new()) };
+    let (replicas, sessions): (i64, i64) = (row.get("replicas"), row.get("sessions"));
+    let whats = [
+        (replicas > 0).then(|| {
+            format!("this role cannot see how far {replicas} of the replicas are behind, so they hold nothing up")
+        }),
+        (sessions > 0 && limits.active_sessions.is_some()).then(|| {
+            format!("this role cannot see whether {sessions} of the sessions are working, so they hold nothing up")
+        }),
+    ];
+    let help = format!("GRANT pg_monitor TO {};", row.get::<_, &str>("role"));
+    Ok(whats.into_iter().flatten().map(|what| Unseen { what, help: help.clone() }).collect())
 }
 
 /// Looks at the limits; keeps the last position in the WAL, to know its rate.
@@ -145,6 +164,13 @@ impl Throttle {
             let rows = look(session, AUTOVACUUM, &[(schema, Type::TEXT), (name, Type::TEXT)]).await?;
             if let Some(row) = rows.first() {
                 return Ok(Some(format!("autovacuum works on the table (process {})", row.get::<_, i32>(0))));
+            }
+        }
+        if let Some(most) = self.limits.active_sessions {
+            let rows = look(session, ACTIVE, &[(&APPLICATION_NAME, Type::TEXT)]).await?;
+            let active = rows.first().map_or(0, |row| row.get::<_, i64>(0));
+            if active > i64::from(most) {
+                return Ok(Some(format!("{active} sessions are working, more than {most}")));
             }
         }
         match &self.prober {

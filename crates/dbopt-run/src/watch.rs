@@ -45,6 +45,9 @@ impl Ended {
 /// How often the second session looks.
 const TICK: Duration = Duration::from_millis(100);
 
+/// How long a statement that nobody watches any more may take to be cancelled.
+const GOODBYE: Duration = Duration::from_secs(5);
+
 const LOOK: &str = "
     SELECT coalesce(a.wait_event_type = 'Lock', false) AS waits, p.phase, p.index_relid,
            coalesce(p.blocks_done, 0) AS blocks_done, coalesce(p.blocks_total, 0) AS blocks_total,
@@ -101,9 +104,14 @@ async fn watch(hands: &mut Hands<'_>, sql: &str, entry: Option<i64>) -> Result<E
             Ok(rows) => rows,
             Err(error) => {
                 // Nobody watches any more, so the statement must not go on. It is on its own session, which may be gone
-                // for the same reason; either way this error ends the run.
-                let _ = hands.work.cancel().await;
-                let _ = statement.await;
+                // for the same reason, and where the network is cut a request to cancel it would wait for minutes. Either
+                // way this error ends the run, and its sessions, which the server notices.
+                let stopped = async {
+                    if hands.work.cancel().await.is_ok() {
+                        let _ = statement.await;
+                    }
+                };
+                let _ = tokio::time::timeout(GOODBYE, stopped).await;
                 return Err(error.into());
             }
         };

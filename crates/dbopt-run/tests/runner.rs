@@ -120,6 +120,31 @@ async fn a_step_is_not_begun_without_those_it_needs() {
     assert_eq!(indexes(&database), "");
 }
 
+#[tokio::test]
+async fn only_the_newest_of_what_is_over_is_kept() {
+    let database = database(Cluster::shared()).await;
+    database.execute(
+        "INSERT INTO dbopt.run (command, program, backend_pid, ended_at, outcome) \
+             SELECT 'maintain', '0', 0, now(), 'done' FROM generate_series(1, 10100); \
+         INSERT INTO dbopt.journal (run, kind, schema, object, statement, closed_at) \
+             SELECT 10100, 'statement', 'public', 'gone_' || n, 'VACUUM;', now() FROM generate_series(1, 10100) n; \
+         INSERT INTO dbopt.history (run, kind, schema, object, outcome, seconds) \
+             SELECT 10100, 'vacuum', 'public', 't', 'done', 1 FROM generate_series(1, 10100); \
+         UPDATE dbopt.journal SET closed_at = NULL, run = 7, kind = 'reindex' WHERE id = 7; \
+         UPDATE dbopt.run SET ended_at = NULL, outcome = NULL WHERE id = 8",
+    );
+    let mut runner = start(&database, options()).await.expect("a run");
+    let reports = runner.execute(&mut create(), &mut |_| {}).await.expect("it runs");
+    runner.finish(&reports).await.expect("it ends");
+    let kept = database.value(
+        "SELECT (SELECT count(*) FROM dbopt.history) || ' ' || (SELECT count(*) FROM dbopt.journal) || ' ' || \
+             (SELECT count(*) FROM dbopt.run) || ' ' || (SELECT min(id) FROM dbopt.run) || ' ' || \
+             (SELECT outcome FROM dbopt.run ORDER BY id DESC LIMIT 1)",
+    );
+    // What may be half done stays, and its run.
+    assert_eq!(kept, "10000 10001 10001 7 done");
+}
+
 /// What the audit says of each change: action, stage, object and outcome.
 fn audited(database: &dbopt_testkit::Database<'_>) -> String {
     database.value(

@@ -167,8 +167,21 @@ async fn slots_wal_and_a_slow_probe_hold_a_run() {
     runner.finish(&reports).await.expect("it ends");
     database.execute("DROP INDEX t_a_idx");
 
+    let busy = support::client(&database).await;
+    let (busy, sleeping) = (busy.cancel_token(), async move { busy.batch_execute("SELECT pg_sleep(60)").await });
+    let sleeping = tokio::spawn(sleeping);
+    let is_busy =
+        "SELECT count(*) > 0 FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'SELECT pg_sleep(60)'";
+    while database.value(is_busy) != "t" {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let report = run_with(&database, limited(Limits { active_sessions: Some(0), ..limits() })).await;
+    assert!(reason(&report.outcome).ends_with("sessions are working, more than 0"), "{report:?}");
+    busy.cancel_query(tokio_postgres::NoTls).await.expect("it is asked to stop");
+    sleeping.await.expect("it does not panic").expect_err("it was stopped");
+
     let quick = Probe { sql: "SELECT 1".to_owned(), longest: Duration::from_secs(20) };
-    let loose = Limits { probe: Some(quick), wal_rate: Some(1e12), ..limits() };
+    let loose = Limits { probe: Some(quick), wal_rate: Some(1e12), active_sessions: Some(50), ..limits() };
     assert_eq!(run_with(&database, limited(loose)).await.outcome, Outcome::Done);
 }
 

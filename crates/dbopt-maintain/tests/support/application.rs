@@ -50,12 +50,12 @@ async fn work(conn_string: &str, stop: &AtomicBool) -> Result<(), tokio_postgres
     let connection = tokio::spawn(connection);
     // Nobody may make it wait for long.
     client.batch_execute("SET lock_timeout = '3s'").await?;
+    let sql = "BEGIN; UPDATE t SET note = note WHERE id % 5000 = 4999 AND id > 20000; \
+               UPDATE e SET a = a WHERE at = '1970-01-20Z'; SELECT count(*) FROM f WHERE at > '1970-01-20Z'";
     while !stop.load(Ordering::Relaxed) {
-        client.batch_execute("BEGIN; UPDATE t SET note = note WHERE id % 5000 = 4999 AND id > 20000").await?;
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        let sql =
-            "UPDATE e SET a = a WHERE at = '1970-01-20Z'; SELECT count(*) FROM f WHERE at > '1970-01-20Z'; COMMIT";
         client.batch_execute(sql).await?;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        client.batch_execute("COMMIT").await?;
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     drop(client);
