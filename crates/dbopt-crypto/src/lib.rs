@@ -22,6 +22,7 @@ mod cipher;
 mod field;
 mod key;
 mod mac;
+mod provider;
 mod random;
 mod source;
 
@@ -35,5 +36,9 @@ pub use field::Json;
 pub use field::{Encrypted, FieldError, FieldValue};
 pub use key::{Key, KeyError, KeyId};
 pub use mac::{ParsePseudonymError, Pseudonym, Pseudonymizer};
+pub use provider::{
+    Binding, CommandService, KeyKind, KeyProvider, KeyService, LocalProvider, ProviderError, ServiceError,
+    ServiceProvider, StandIn, WrappedKey, WrappedKeyError,
+};
 pub use random::RandomError;
-pub use source::{EnvironmentSource, FileSource, KeySource, SourceError};
+pub use source::{CommandSource, EnvironmentSource, FileSource, KeySource, ProgramError, SourceError};

@@ -10,8 +10,10 @@ mod stream;
 mod vectors;
 
 pub use aead::Algorithm;
+pub(crate) use aead::Cipher;
 pub use cell::Cell;
 pub use data_key::{DataKey, KeyNumber};
+pub(crate) use envelope::NONCE_BYTES;
 pub use envelope::{Envelope, EnvelopeError};
 pub use ring::{KeyRing, KeyState, OpenError, RingError, SealError};
 pub use stream::{OpenReader, SealWriter};

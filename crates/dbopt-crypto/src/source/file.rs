@@ -1,15 +1,12 @@
 //! A key in a file that only its owner can read.
 
 use std::fs::{File, OpenOptions};
-use std::io::Read as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use super::{KeySource, MOST_TEXT, SourceError, read};
+use crate::key::{Key, KeyError};
 use rustix::fs::OFlags;
-use zeroize::Zeroizing;
-
-use super::{KeySource, SourceError};
-use crate::key::{Key, MOST_BYTES};
 
 /// A key in a file, in hexadecimal or base64.
 ///
@@ -25,53 +22,41 @@ impl FileSource {
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
     }
+}
 
-    /// Opens the file and checks it. All checks are on the open file, which cannot be exchanged meanwhile.
-    fn open(&self) -> Result<File, SourceError> {
-        // Without this flag, opening a pipe would wait for a writer.
-        let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
-        let file = OpenOptions::new().read(true).custom_flags(flags).open(&self.path).map_err(|e| self.io(e))?;
-        let metadata = file.metadata().map_err(|error| self.io(error))?;
-        if !metadata.is_file() {
-            return Err(SourceError::NotAFile(self.name()));
-        }
-        let mode = metadata.mode() & 0o7777;
-        if mode & 0o077 != 0 {
-            return Err(SourceError::Permissions { path: self.name(), mode });
-        }
-        if metadata.uid() != 0 && metadata.uid() != rustix::process::geteuid().as_raw() {
-            return Err(SourceError::Owner(self.name()));
-        }
-        Ok(file)
+/// Opens a file and checks that nobody but its owner can use it. All checks are on the open file, which cannot be
+/// exchanged meanwhile.
+pub(crate) fn open_private(path: &Path) -> Result<File, SourceError> {
+    // Without this flag, opening a pipe would wait for a writer.
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(|error| io(path, error))?;
+    let metadata = file.metadata().map_err(|error| io(path, error))?;
+    if !metadata.is_file() {
+        return Err(SourceError::NotAFile(name(path)));
     }
+    let mode = metadata.mode() & 0o7777;
+    if mode & 0o077 != 0 {
+        return Err(SourceError::Permissions { path: name(path), mode });
+    }
+    if metadata.uid() != 0 && metadata.uid() != rustix::process::geteuid().as_raw() {
+        return Err(SourceError::Owner(name(path)));
+    }
+    Ok(file)
+}
 
-    fn name(&self) -> String {
-        self.path.display().to_string()
-    }
+fn name(path: &Path) -> String {
+    path.display().to_string()
+}
 
-    fn io(&self, source: std::io::Error) -> SourceError {
-        SourceError::Io { path: self.name(), source }
-    }
+fn io(path: &Path, source: std::io::Error) -> SourceError {
+    SourceError::Io { path: name(path), source }
 }
 
 impl KeySource for FileSource {
     fn load(&self) -> Result<Key, SourceError> {
-        // Hexadecimal takes two characters for a byte; beyond that and some white space it is no key file. The buffer
-        // never grows, so no copy of the key is left behind unwiped.
-        const MOST_TEXT: usize = 2 * MOST_BYTES + 64;
-        let mut text = Zeroizing::new(vec![0; MOST_TEXT]);
-        let mut file = self.open()?;
-        let mut len = 0;
-        loop {
-            match file.read(&mut text[len..]) {
-                Ok(0) => break,
-                Ok(read) => len += read,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.io(error)),
-            }
-        }
-        let place = || format!("file `{}`", self.name());
-        let key = if len == MOST_TEXT { Err(crate::KeyError::Long) } else { Key::parse(&text[..len]) };
+        let text = read(&mut open_private(&self.path)?, MOST_TEXT).map_err(|error| io(&self.path, error))?;
+        let place = || format!("file `{}`", name(&self.path));
+        let key = text.map_or(Err(KeyError::Long), |text| Key::parse(&text));
         key.map_err(|error| SourceError::Key { place: place(), error })
     }
 }
