@@ -18,9 +18,13 @@
 #![warn(missing_docs)]
 
 mod blind;
+#[cfg(feature = "keyring")]
+mod cache;
 mod cipher;
 mod field;
 mod key;
+#[cfg(feature = "keyring")]
+mod keyring;
 mod mac;
 mod provider;
 mod random;
@@ -35,6 +39,11 @@ pub use cipher::{
 pub use field::Json;
 pub use field::{Encrypted, FieldError, FieldValue};
 pub use key::{Key, KeyError, KeyId};
+#[cfg(feature = "keyring")]
+pub use keyring::{
+    ChangeError, FileError, KeyStore, Keyring, KeyringEntry, KeyringError, KeyringFile, LockedKeyring, MakeError,
+    NewKey, ParseKeyringError, StoreError,
+};
 pub use mac::{ParsePseudonymError, Pseudonym, Pseudonymizer};
 pub use provider::{
     Binding, CommandService, KeyKind, KeyProvider, KeyService, LocalProvider, ProviderError, ServiceError,

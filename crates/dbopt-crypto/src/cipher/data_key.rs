@@ -11,6 +11,9 @@ use crate::{Key, KeyError, RandomError, random};
 pub struct KeyNumber(NonZeroU32);
 
 impl KeyNumber {
+    /// The number of a first key.
+    pub const FIRST: Self = Self(NonZeroU32::MIN);
+
     /// A number above zero.
     #[must_use]
     pub const fn new(number: u32) -> Option<Self> {

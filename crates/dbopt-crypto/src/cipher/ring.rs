@@ -22,6 +22,18 @@ pub enum KeyState {
     Destroyed,
 }
 
+impl KeyState {
+    /// The name, one word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Retired => "retired",
+            Self::Destroyed => "destroyed",
+        }
+    }
+}
+
 /// Data keys by their numbers. Seals with the active one, opens by the number that a value names, never by trial.
 ///
 /// It can be shared between threads; rotation makes a new ring and exchanges them.

@@ -299,7 +299,7 @@ mod tests {
             assert!(refused(&parts.concat()));
         }
         assert!(refused(&[&sealed[..], &[0]].concat()));
-        for bit in (0..sealed.len() * 8).step_by(4_999) {
+        for bit in (0..sealed.len() * 8).step_by(39_989) {
             let mut changed = sealed.clone();
             changed[bit / 8] ^= 1 << (bit % 8);
             assert!(refused(&changed), "{bit}");
