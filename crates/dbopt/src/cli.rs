@@ -440,15 +440,15 @@ pub(crate) struct Apply {
     /// Policy of kind `run`: windows, limits and locks; the flags below win over it
     #[arg(long, value_name = "FILE", help_heading = "Care")]
     pub(crate) policy: Option<std::path::PathBuf>,
-    /// Begin no build while a transaction of the database is older than this [default: 60]
-    #[arg(long, value_name = "SECONDS", help_heading = "Care")]
-    pub(crate) old_transaction: Option<u64>,
-    /// Give a build up that has waited for others this long [default: 60]
-    #[arg(long, value_name = "SECONDS", help_heading = "Care")]
-    pub(crate) longest_wait: Option<u64>,
-    /// Wait this long for replicas, slots and autovacuum before an index counts as blocked [default: 300]
-    #[arg(long, value_name = "SECONDS", help_heading = "Care")]
-    pub(crate) patience: Option<u64>,
+    /// Begin no build while a transaction of the database is older than this, such as `90s` or `5min` [default: 60s]
+    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Care")]
+    pub(crate) old_transaction: Option<std::time::Duration>,
+    /// Give a build up that has waited for others this long [default: 60s]
+    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Care")]
+    pub(crate) longest_wait: Option<std::time::Duration>,
+    /// Wait this long for replicas, slots and autovacuum before an index counts as blocked [default: 5min]
+    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Care")]
+    pub(crate) patience: Option<std::time::Duration>,
     /// Begin nothing while this file exists
     #[arg(long, value_name = "FILE", help_heading = "Care")]
     pub(crate) stop_file: Option<std::path::PathBuf>,
@@ -633,6 +633,17 @@ pub(crate) struct AuditAnchor {
     /// Give the anchor to this shell command on its standard input
     #[arg(long, value_name = "COMMAND", group = "place")]
     pub(crate) command: Option<String>,
+}
+
+/// A time with its unit as in a policy, or a number of seconds.
+fn duration(text: &str) -> Result<std::time::Duration, String> {
+    if let Ok(seconds) = text.parse::<u32>() {
+        return Ok(std::time::Duration::from_secs(seconds.into()));
+    }
+    let said = |fault: dbopt_policy::Fault| {
+        [Some(fault.message), fault.help].into_iter().flatten().collect::<Vec<_>>().join("; ")
+    };
+    dbopt_policy::Duration::parse(text).map(dbopt_policy::Duration::get).map_err(said)
 }
 
 /// A moment of RFC 3339.

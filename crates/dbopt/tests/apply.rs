@@ -526,7 +526,7 @@ fn what_is_in_the_way_decides_the_exit_code() {
 
     let old = session("BEGIN; SELECT pg_current_xact_id()");
     std::thread::sleep(Duration::from_millis(1100));
-    let ran = dbopt(&["apply", &path, "-d", &target, "--old-transaction", "1", "--format", "json"]);
+    let ran = dbopt(&["apply", &path, "-d", &target, "--old-transaction", "1s", "--format", "json"]);
     assert_eq!(ran.code, 4, "{}", ran.stderr);
     assert!(ran.stdout.contains("it would wait for an old transaction: process"), "{}", ran.stdout);
     end(old);

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use dbopt_run::{Options, RunPolicy};
 use jiff::Timestamp;
@@ -31,14 +30,14 @@ pub(super) fn options(context: &Context, args: &Apply) -> Result<Options, Failur
     if args.stop_file.is_some() {
         options.stop.file.clone_from(&args.stop_file);
     }
-    if let Some(seconds) = args.old_transaction {
-        options.oldest_transaction = Duration::from_secs(seconds);
+    if let Some(time) = args.old_transaction {
+        options.oldest_transaction = time;
     }
-    if let Some(seconds) = args.longest_wait {
-        options.longest_wait = Duration::from_secs(seconds);
+    if let Some(time) = args.longest_wait {
+        options.longest_wait = time;
     }
-    if let Some(seconds) = args.patience {
-        options.limits.patience = Duration::from_secs(seconds);
+    if let Some(time) = args.patience {
+        options.limits.patience = time;
     }
     Ok(options)
 }
