@@ -6,13 +6,14 @@ use crate::metadata::Metadata;
 use crate::shell::{capture, cargo, say};
 
 /// The floors of docs/architecture.md. A crate may use crates of lower floors. `dbopt-finding` is the ground under
-/// them all, because whatever reads outside text reports with it.
+/// them all, because whatever reads outside text reports with it; on it lies `dbopt-policy`, which knows no kind of policy, so
+/// that a crate of any floor can have one.
 const FLOORS: &[(&str, i8)] = &[
-    ("dbopt-finding", -1),
+    ("dbopt-finding", -2),
+    ("dbopt-policy", -1),
     ("dbopt-sql", 0),
     ("dbopt-pg", 0),
     ("dbopt-crypto", 0),
-    ("dbopt-policy", 1),
     ("dbopt-plan", 1),
     ("dbopt-catalog", 1),
     ("dbopt-migrate", 1),

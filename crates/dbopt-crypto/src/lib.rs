@@ -26,6 +26,8 @@ mod key;
 #[cfg(feature = "keyring")]
 mod keyring;
 mod mac;
+#[cfg(feature = "policy")]
+mod policy;
 mod provider;
 mod random;
 mod source;
@@ -45,8 +47,13 @@ pub use keyring::{
     NewKey, ParseKeyringError, StoreError,
 };
 pub use mac::{ParsePseudonymError, Pseudonym, Pseudonymizer};
+#[cfg(feature = "policy")]
+pub use policy::{
+    ColumnFacts, ColumnRule, DatabaseFacts, EncryptionPolicy, Field, FieldCipher, FieldCipherError, IndexRule,
+    IndexVersion, Kek, KekSource, KeyRule, SealedField, ServerFacts, TableFacts,
+};
 pub use provider::{
-    Binding, CommandService, KeyKind, KeyProvider, KeyService, LocalProvider, ProviderError, ServiceError,
+    Binding, CommandService, KeyKind, KeyProvider, KeyService, LocalProvider, ProviderError, Providers, ServiceError,
     ServiceProvider, StandIn, WrappedKey, WrappedKeyError,
 };
 pub use random::RandomError;

@@ -4,6 +4,7 @@ use dbopt_policy::Kind;
 
 /// The kinds by name.
 pub(crate) const KINDS: &[Kind] = &[
+    Kind::of::<dbopt_crypto::EncryptionPolicy>(),
     Kind::of::<dbopt_maintain::MaintenancePolicy>(),
     Kind::of::<dbopt_ratelimit::LimitPolicy>(),
     Kind::of::<dbopt_run::RunPolicy>(),

@@ -7,6 +7,7 @@ mod binding;
 mod command;
 mod local;
 mod service;
+mod several;
 mod stand_in;
 mod wrapped;
 
@@ -14,6 +15,7 @@ pub use binding::{Binding, KeyKind};
 pub use command::CommandService;
 pub use local::LocalProvider;
 pub use service::{KeyService, ServiceError, ServiceProvider};
+pub use several::Providers;
 pub use stand_in::StandIn;
 pub use wrapped::{WrappedKey, WrappedKeyError};
 
