@@ -24,6 +24,29 @@ fn check(folder: &tempfile::TempDir, args: &[&str]) -> support::Ran {
 fn the_shipped_policies_are_good() {
     let run = dbopt(&["policy", "check", "policies/run.toml"]);
     assert_eq!((run.code, run.stdout.as_str()), (0, "1 policy checked, nothing found.\n"), "{}", run.stderr);
+    // Its keys are on no machine.
+    let run = dbopt(&["policy", "check", "--no-secrets", "policies/encryption.toml"]);
+    assert_eq!((run.code, run.stdout.as_str()), (0, "1 policy checked, nothing found.\n"), "{}", run.stderr);
+}
+
+#[test]
+fn keys_that_others_can_read_are_found() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = folder();
+    let policy = "policy = 'encryption'\nversion = 1\nkeyring = 'shop.keys'\n[kek]\nname = 'kek-1'\nkey = 'file:kek'\n";
+    std::fs::write(folder.path().join("encryption.toml"), policy).expect("written");
+    let kek = folder.path().join("kek");
+    std::fs::write(&kek, "0123456789abcdef".repeat(4)).expect("written");
+    std::fs::set_permissions(&kek, std::fs::Permissions::from_mode(0o644)).expect("changed");
+    let run = check(&folder, &["encryption.toml"]);
+    assert_eq!(run.code, 1, "{}", run.stdout);
+    assert!(run.stdout.contains("[open-secret]") && !run.stdout.contains("0123456789abcdef"), "{}", run.stdout);
+    std::fs::set_permissions(&kek, std::fs::Permissions::from_mode(0o600)).expect("changed");
+    assert_eq!(check(&folder, &["encryption.toml"]).code, 0);
+    std::fs::write(&kek, "0123456789abcdef").expect("written");
+    let run = check(&folder, &["encryption.toml"]);
+    assert!(run.code == 1 && run.stdout.contains("[short-key]"), "{}", run.stdout);
 }
 
 #[test]
@@ -92,6 +115,9 @@ fn standard_input_is_checked() {
 fn the_schema_of_a_kind_is_printed() {
     let schema = dbopt(&["policy", "schema", "run"]).json();
     assert_eq!(schema["properties"]["policy"]["const"], "run");
+    let encryption = dbopt(&["policy", "schema", "encryption"]).json();
+    let column = &encryption["properties"]["column"]["items"]["properties"];
+    assert_eq!(column["index"]["items"]["properties"]["bits"]["type"], "integer");
     assert_eq!(
         schema["properties"]["throttle"]["properties"]["probe"]["required"],
         serde_json::json!(["sql", "longest"])
