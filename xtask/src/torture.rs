@@ -17,9 +17,12 @@ pub(crate) struct Args {
     /// The command
     #[arg(value_enum)]
     command: Tortured,
-    /// At how many moments it is ended
+    /// At how many moments it is ended; of maintenance, each of its actions
     #[arg(long, default_value_t = 50, value_name = "N")]
     points: u32,
+    /// Of maintenance, this action only, such as `reindex`
+    #[arg(long, value_name = "ACTION")]
+    action: Option<String>,
     /// The seed of the moments, as a failure prints it
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -44,6 +47,7 @@ pub(crate) fn torture(args: &Args) -> anyhow::Result<ExitCode> {
     let mut command = cargo();
     command.args(["test", "--package", package, "--test", "torture", "--", "--nocapture"]);
     command.env(BIN_VARIABLE, server.folder()).env("DBOPT_TORTURE_POINTS", args.points.to_string());
+    command.envs(args.action.as_ref().map(|action| ("DBOPT_TORTURE_ACTION", action)));
     if let Some(seed) = args.seed {
         command.env("DBOPT_TORTURE_SEED", seed.to_string());
     }

@@ -132,6 +132,39 @@ async fn beside_a_default_partition_it_goes_at_once_or_not_at_all() {
 }
 
 #[tokio::test]
+async fn what_locks_everybody_out_is_short_and_waits_for_no_client() {
+    let cluster = Cluster::builder().setting("log_statement", "all").setting("log_line_prefix", "%a|");
+    let cluster = cluster.start().expect("a cluster");
+    let sql = format!("{TABLE}; DROP TABLE e_3; CREATE TABLE e_d PARTITION OF e DEFAULT");
+    let database = database(&cluster, &sql).await;
+    let into = Archived::Table { schema: "public".to_owned(), name: "old_e".to_owned() };
+    let rule = Expiry { has_default: true, archive: Some(into), ..expiry(10) };
+    let reader = client(&database).await;
+    reader.batch_execute("BEGIN; SELECT FROM e").await.expect("it reads");
+    let application = async {
+        // As long as the turns go on, nobody waits for longer than one of them takes.
+        until(&database, support::WAITS).await;
+        let other = client(&database).await;
+        other.batch_execute("SET lock_timeout = '300ms'").await.expect("it is set");
+        for _ in 0..10 {
+            other.batch_execute("SELECT count(*) FROM e").await.expect("it need not wait for longer");
+        }
+    };
+    let (report, ()) = tokio::join!(run(&database, options(), dropping(&database, "e_1", rule.clone())), application);
+    assert!(matches!(&report.outcome, Outcome::Blocked(why) if why.contains("in 3 tries")), "{report:?}");
+    reader.batch_execute("COMMIT").await.expect("nobody disturbed it");
+    assert_eq!(run(&database, options(), dropping(&database, "e_1", rule)).await.outcome, Outcome::Done);
+    let log = std::fs::read_to_string(cluster.log_path()).expect("the log");
+    // Were the end sent apart, a cut network would leave the lock until the server notices.
+    let whole = "DETACH PARTITION public.e_1; DROP TABLE public.e_1; COMMIT;";
+    let detaching: Vec<&str> = log.lines().filter(|line| line.contains("statement: ALTER TABLE public.e ")).collect();
+    assert!(detaching.len() >= 4 && detaching.iter().all(|line| line.ends_with(whole)), "{detaching:?}");
+    let limits: Vec<&str> =
+        log.lines().filter(|line| line.contains("SAVEPOINT dbopt_drop") && line.contains("SET")).collect();
+    assert!(!limits.is_empty() && limits.iter().all(|line| line.contains("SET lock_timeout = 100;")), "{limits:?}");
+}
+
+#[tokio::test]
 async fn rows_are_in_the_archive_before_a_partition_goes() {
     let database = database(Cluster::shared(), TABLE).await;
     let into = Archived::Table { schema: "public".to_owned(), name: "old_e".to_owned() };

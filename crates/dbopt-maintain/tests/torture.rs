@@ -270,7 +270,14 @@ impl<'a> Arena<'a> {
     /// So many points of each action.
     #[expect(clippy::print_stderr, reason = "a run of many points is long, and its result is to be written down")]
     async fn points(&mut self, points: u64, ways: &[&str]) {
+        let wanted = std::env::var("DBOPT_TORTURE_ACTION").ok();
+        if let Some(wanted) = &wanted {
+            assert!(ACTIONS.iter().any(|(action, _)| action == wanted), "`{wanted}` is none of {ACTIONS:?}");
+        }
         for (at, (action, _)) in ACTIONS.iter().enumerate() {
+            if wanted.as_ref().is_some_and(|wanted| wanted != action) {
+                continue;
+            }
             let (mut half_done, took) = (0, self.took(action));
             for point in 0..points {
                 let way = ways[(usize::try_from(point).expect("it is small") + at) % ways.len()];

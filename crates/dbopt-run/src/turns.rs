@@ -19,6 +19,8 @@ impl Hands<'_> {
         statement: &str,
         table: Option<&(String, String)>,
     ) -> Result<Option<Outcome>, Error> {
+        let limit = self.options.backoff.limit().as_millis();
+        self.work.batch(&format!("SET lock_timeout = {limit}")).await?;
         self.in_turns_of(statement, table, None).await
     }
 
@@ -33,7 +35,9 @@ impl Hands<'_> {
         table: Option<&(String, String)>,
     ) -> Result<Option<Outcome>, Error> {
         let undo = format!("ROLLBACK TO SAVEPOINT {savepoint}");
-        self.work.batch(&format!("SAVEPOINT {savepoint}")).await?;
+        // What is set after the savepoint would be as before again after the first turn that failed.
+        let limit = self.options.backoff.limit().as_millis();
+        self.work.batch(&format!("SET lock_timeout = {limit}; SAVEPOINT {savepoint}")).await?;
         self.in_turns_of(statement, table, Some(&undo)).await
     }
 
@@ -46,7 +50,6 @@ impl Hands<'_> {
         let backoff = self.options.backoff;
         let mut blocker = None;
         let tries = backoff.tries.max(1);
-        self.work.batch(&format!("SET lock_timeout = {}", backoff.limit().as_millis())).await?;
         for attempt in 0..tries {
             if attempt > 0 {
                 tokio::time::sleep(backoff.jittered(attempt - 1)).await;

@@ -171,18 +171,22 @@ impl DropPartition {
         Ok(Outcome::Done)
     }
 
-    /// Everything in one transaction, in which nobody writes to the partition any more.
+    /// Everything in one transaction, in which nobody writes to the partition any more. What locks everybody out is sent in
+    /// one message with its end, so that it is never held while the server waits for a client whose network is cut.
     async fn at_once(&self, hands: &mut Hands<'_>) -> Result<Outcome, Error> {
         let names = (self.step.schema.as_str(), self.step.object.as_str());
         let (statement, oid) = (self.step.statements.join(" "), Some(self.partition.oid));
         let entry = hands.journal.open(hands.control, STATEMENT, names, oid, &statement, None).await?;
         hands.work.batch("BEGIN").await?;
         let outcome = self.within(hands).await?;
-        hands.work.batch(if outcome.is_none() { "COMMIT" } else { "ROLLBACK" }).await?;
+        if outcome.is_some() {
+            hands.work.batch("ROLLBACK").await?;
+        }
         hands.journal.close(entry);
         Ok(outcome.unwrap_or(Outcome::Done))
     }
 
+    /// Commits, or says why not.
     async fn within(&self, hands: &mut Hands<'_>) -> Result<Option<Outcome>, Error> {
         let (parent, partition) = (&self.parent, &self.partition);
         let own = (partition.schema.clone(), partition.name.clone());
@@ -196,7 +200,7 @@ impl DropPartition {
                 return Ok(Some(outcome));
             }
         }
-        let sql = format!("ALTER TABLE {parent} DETACH PARTITION {partition}; DROP TABLE {partition};");
+        let sql = format!("ALTER TABLE {parent} DETACH PARTITION {partition}; DROP TABLE {partition}; COMMIT;");
         hands.in_turns_within("dbopt_drop", &sql, self.step.table.as_ref()).await
     }
 
