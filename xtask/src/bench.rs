@@ -41,7 +41,7 @@ enum Bench {
     Audit(audit::Args),
     /// The rate limiter beside governor, limitador, moka and bare commands
     Limits(limits::Args),
-    /// Estimates of bloat against what is really reclaimed
+    /// Maintenance: estimates, retention, and predictions, against what comes of them
     Maintain(maintain::Args),
 }
 

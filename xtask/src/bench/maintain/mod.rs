@@ -4,6 +4,7 @@ use anyhow::Result;
 
 mod bloat;
 mod fixtures;
+mod prediction;
 mod retention;
 
 /// What `cargo xtask bench maintain` is told.
@@ -27,6 +28,8 @@ enum Part {
     Bloat,
     /// Deleting expired rows beside an application, by batches and by what others do
     Retention,
+    /// What plans predict against what comes of them, of the first run in a database and of the third
+    Prediction,
 }
 
 /// Runs the bench.
@@ -34,6 +37,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match args.part {
         Part::Bloat => runtime.block_on(bloat::run()),
+        Part::Prediction => runtime.block_on(prediction::run()),
         Part::Retention => runtime.block_on(retention::run(args.scale, args.baseline)),
     }
 }
