@@ -511,6 +511,9 @@ pub(crate) struct MaintainRun {
     /// Begin nothing while this file exists
     #[arg(long, value_name = "FILE", help_heading = "Care")]
     pub(crate) stop_file: Option<std::path::PathBuf>,
+    /// Of an index that is to be rebuilt, drop the invalid `_ccnew` and `_ccold` that a broken-off rebuild of somebody else left
+    #[arg(long, help_heading = "Care")]
+    pub(crate) drop_leftovers: bool,
     /// What is told on standard error while it works: progress on a terminal, and else a JSON object a line, when not given
     #[arg(long, value_enum, value_name = "HOW", help_heading = "Output")]
     pub(crate) log: Option<RunLog>,

@@ -103,6 +103,41 @@ fn what_is_planned_is_run_and_then_nothing_is_left_to_do() {
 }
 
 #[test]
+fn what_a_rebuild_of_somebody_else_left_is_dropped_only_when_told() {
+    let cluster = Cluster::shared();
+    let (database, target, folder) = shop(cluster);
+    let key = "(SELECT i.indisvalid FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE relname = 'orders_customer_idx_ccnew')";
+    // Such an index, broken off in the middle, and valid: the second is nobody's leftover.
+    database.execute(
+        "CREATE INDEX orders_customer_idx_ccnew ON \"Orders\" (customer_id); \
+         UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'orders_customer_idx_ccnew'::regclass",
+    );
+    let refused = maintain("run", &target, &folder, &["--log", "off"]);
+    assert_eq!(refused.code, 6, "{}", refused.stdout);
+    assert!(refused.stdout.contains("`--drop-leftovers`"), "{}", refused.stdout);
+    assert_eq!(database.value(&format!("SELECT {key}")), "f", "it is left");
+    let told = maintain("run", &target, &folder, &["--log", "off", "--drop-leftovers"]);
+    assert_eq!(told.code, 0, "{}", told.stdout);
+    assert_eq!(database.value(&format!("SELECT {key} IS NULL")), "t");
+}
+
+#[test]
+fn no_connection_is_3_and_nobody_is_left_untold() {
+    let cluster = Cluster::shared();
+    let (_database, target, folder) = shop(cluster);
+    let told = path(&folder, "told");
+    let policy = format!("{POLICY}[notify]\ncommand = \"echo $DBOPT_EXIT > '{told}'\"\n");
+    std::fs::write(folder.path().join("m.toml"), policy).expect("written");
+    let nowhere = target.replace(&cluster.socket_dir().display().to_string(), "/nonexistent");
+    for verb in ["plan", "status"] {
+        assert_eq!(maintain(verb, &nowhere, &folder, &[]).code, 3);
+    }
+    let run = maintain("run", &nowhere, &folder, &[]);
+    assert_eq!(run.code, 3, "{}", run.stderr);
+    assert_eq!(std::fs::read_to_string(&told).expect("somebody was told"), "3\n");
+}
+
+#[test]
 fn an_edited_plan_and_one_for_another_database_are_refused() {
     let cluster = Cluster::shared();
     let (_database, target, folder) = shop(cluster);
@@ -283,6 +318,10 @@ fn the_status_says_what_ran_what_is_due_and_what_is_wrong() {
     let view = json(&before);
     assert_eq!(view["wrong"], json!(["no run was ever completed"]));
     assert_eq!((&view["due"]["vacuum"], &view["due"]["reindex"]), (&json!(1), &json!(2)));
+    // Three of four rows are gone, of the table and of both indexes.
+    let bloated: Vec<_> = view["bloat"].as_array().expect("bloat").iter().map(|one| one["object"].clone()).collect();
+    assert_eq!(bloated, ["Orders", "orders_customer_idx", "Orders_pkey"], "{view}");
+    assert!(view["bloat"][2]["empty_bytes"].as_u64() > Some(1_500_000), "{view}");
     assert!(std::fs::read_to_string(&metrics).expect("written").contains("dbopt_maintain_overdue{database="));
 
     assert_eq!(maintain("run", &target, &folder, &[]).code, 0);
@@ -294,6 +333,7 @@ fn the_status_says_what_ran_what_is_due_and_what_is_wrong() {
         (&json!({}), &json!([]), &json!("done"))
     );
     assert!(view["runs"][0]["freed_bytes"].as_i64() > Some(0), "{view}");
+    assert_eq!(view["bloat"].as_array().map(Vec::len), Some(1), "VACUUM makes a table no smaller: {view}");
     let text = std::fs::read_to_string(&metrics).expect("written");
     let name = database.name();
     assert!(
@@ -303,6 +343,13 @@ fn the_status_says_what_ran_what_is_due_and_what_is_wrong() {
     let files = std::fs::read_dir(folder.path()).expect("a folder").count();
     assert_eq!(files, 2, "nothing but the policy and the metrics is left");
 
+    // A trend: what was rebuilt, and is bloated again.
+    database.execute("DELETE FROM \"Orders\" WHERE id % 16 <> 0");
+    let view = json(&status());
+    let again = view["bloat"].as_array().and_then(|all| all.iter().find(|one| one["object"] == "Orders_pkey"));
+    let again = again.unwrap_or_else(|| panic!("{view}"));
+    assert!(again["rebuilt_at"].is_f64() && again["bytes_then"] == again["bytes"], "{view}");
+
     // A run that died, by the process of nobody.
     database.execute("INSERT INTO dbopt.run (command, program, backend_pid) VALUES ('maintain', '0', 0)");
     database.execute(
@@ -311,7 +358,7 @@ fn the_status_says_what_ran_what_is_due_and_what_is_wrong() {
     );
     let table = maintain("status", &target, &folder, &[]);
     assert_eq!(table.code, 1, "{}", table.stdout);
-    for part in ["run 2 died", "Nothing is due", "process 7 holds it", "vacuum public.tidy"] {
+    for part in ["run 2 died", "Bloat", "index public.Orders_pkey", "process 7 holds it", "vacuum public.tidy"] {
         assert!(table.stdout.contains(part), "`{part}` is not in:\n{}", table.stdout);
     }
 }

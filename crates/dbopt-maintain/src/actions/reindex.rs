@@ -131,7 +131,7 @@ impl Reindex {
         if self.leftovers == Leftovers::Refuse {
             return Ok(Some(Outcome::Failed(format!(
                 "a broken-off rebuild has left the invalid index `{name}`, which this database's journal does not prove to \
-                 be dbopt's; drop it when nobody is building it"
+                 be dbopt's; drop it when nobody is building it, or allow that with `--drop-leftovers`"
             ))));
         }
         let fate = hands.discard_rebuild(found.table, &self.index.name, &found.definition).await?;

@@ -6,7 +6,9 @@ use dbopt_run::Action;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::actions::{Analyze, DeleteRows, DropPartition, Expiry, Method, Reindex, Retention, Vacuum, VacuumOptions};
+use crate::actions::{
+    Analyze, DeleteRows, DropPartition, Expiry, Leftovers, Method, Reindex, Retention, Vacuum, VacuumOptions,
+};
 use crate::facts::{Facts, Moment};
 use crate::object::{IndexRef, TableRef};
 
@@ -170,9 +172,15 @@ impl Work {
         }
     }
 
-    /// The action that does it.
+    /// The action that does it. What broken-off rebuilds of others have left is reported.
     #[must_use]
     pub fn action(&self) -> Box<dyn Action> {
+        self.action_with(Leftovers::Refuse)
+    }
+
+    /// The action that does it, with what to do about what broken-off rebuilds of others have left of its index.
+    #[must_use]
+    pub fn action_with(&self, leftovers: Leftovers) -> Box<dyn Action> {
         match self {
             Self::Vacuum { table, freeze, emergency, truncate, workers, .. } => {
                 let options = VacuumOptions {
@@ -188,7 +196,7 @@ impl Work {
             }
             Self::Analyze { table, .. } => Box::new(Analyze::new(table)),
             Self::Reindex { index, bytes_after } => {
-                let mut action = Reindex::new(index);
+                let mut action = Reindex::new(index).with_leftovers(leftovers);
                 action.step_mut().bytes = bytes_after.map(|bytes| bytes as f64);
                 Box::new(action)
             }

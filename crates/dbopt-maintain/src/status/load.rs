@@ -2,7 +2,8 @@
 
 use dbopt_pg::Session;
 
-use super::{Behind, Growth, Held, Ran, Status, Trouble};
+use super::{Behind, Bloat, Growth, Held, Ran, Status, Trouble};
+use crate::bloat::Estimates;
 use crate::error::Error;
 use crate::facts::{Facts, TableFacts, TableKind};
 use crate::health::behind;
@@ -47,6 +48,20 @@ const GROWTH: &str = "
     JOIN pg_catalog.pg_class c ON c.oid = g.relation JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     ORDER BY g.now - g.then DESC, n.nspname, c.relname LIMIT 20";
 
+/// When an index was last rebuilt, and how large it was then.
+const REBUILT: &str = "
+    SELECT DISTINCT ON (h.schema, h.object) h.schema, h.object, h.bytes_after,
+           pg_catalog.date_part('epoch', h.at) AS at
+    FROM dbopt.history h WHERE h.kind = 'reindex' AND h.outcome = 'done'
+    ORDER BY h.schema, h.object, h.id DESC";
+
+/// Less than this share of its size, or fewer bytes, is room that an object has by nature.
+const NATURAL_SHARE: f64 = 0.1;
+const NATURAL_BYTES: u64 = 64 << 10;
+
+/// How many of the most bloated are told.
+const MOST_BLOATED: usize = 10;
+
 impl Status {
     /// Reads how maintenance of a database stands, where dbopt's schema is there.
     ///
@@ -55,7 +70,7 @@ impl Status {
     pub async fn load(
         session: &Session,
         policy: &MaintenancePolicy,
-        facts: &Facts,
+        (facts, estimates): (&Facts, &Estimates),
         plan: &Plan,
     ) -> Result<Self, Error> {
         let mut status = Self {
@@ -92,6 +107,7 @@ impl Status {
             bytes_now: row.get("bytes_now"),
             days: row.get("days"),
         }));
+        status.look_at_bloat(session, facts, estimates).await?;
         let oldest = policy.run.options.oldest_transaction.as_secs_f64();
         let is_old = |seconds: Option<f64>| seconds.is_some_and(|seconds| seconds > oldest);
         let holders = facts.horizon.iter().filter(|holder| is_old(holder.seconds) && !holder.only_catalogues);
@@ -110,6 +126,44 @@ impl Status {
         status.next_window = closed.and_then(|now| policy.run.windows.next(now)).map(|next| next.to_string());
         status.judge(policy.overdue.as_secs_f64());
         Ok(status)
+    }
+}
+
+impl Status {
+    async fn look_at_bloat(&mut self, session: &Session, facts: &Facts, estimates: &Estimates) -> Result<(), Error> {
+        let tables = estimates.tables.iter().filter_map(|(oid, bloat)| {
+            let table = &facts.table(*oid)?.table;
+            Some(("table", table.schema.as_str(), table.name.as_str(), bloat.bytes_now, bloat.reclaimable()?))
+        });
+        let indexes = estimates.indexes.iter().filter_map(|(oid, bloat)| {
+            let index = &facts.index(*oid)?.index;
+            Some(("index", index.table.schema.as_str(), index.name.as_str(), bloat.bytes_now, bloat.reclaimable()?))
+        });
+        let all: Vec<_> = tables.chain(indexes).collect();
+        self.bloat_bytes = all.iter().map(|(.., empty)| empty).sum();
+        let is_more = |(.., bytes, empty): &&(&str, &str, &str, u64, u64)| {
+            *empty >= NATURAL_BYTES && *empty as f64 >= NATURAL_SHARE * *bytes as f64
+        };
+        let bloated = all.iter().filter(is_more).map(|(kind, schema, object, bytes, empty)| Bloat {
+            kind: (*kind).to_owned(),
+            schema: (*schema).to_owned(),
+            object: (*object).to_owned(),
+            bytes: *bytes,
+            empty_bytes: *empty,
+            rebuilt_at: None,
+            bytes_then: None,
+        });
+        self.bloat.extend(bloated);
+        self.bloat.sort_by(|one, two| two.empty_bytes.cmp(&one.empty_bytes).then_with(|| one.object.cmp(&two.object)));
+        self.bloat.truncate(MOST_BLOATED);
+        for row in session.query(REBUILT, &[]).await? {
+            let (schema, object): (&str, &str) = (row.get("schema"), row.get("object"));
+            let is = |bloat: &&mut Bloat| bloat.kind == "index" && bloat.schema == schema && bloat.object == object;
+            if let Some(bloat) = self.bloat.iter_mut().find(is) {
+                (bloat.rebuilt_at, bloat.bytes_then) = (row.get("at"), row.get("bytes_after"));
+            }
+        }
+        Ok(())
     }
 }
 

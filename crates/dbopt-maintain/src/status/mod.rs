@@ -43,6 +43,10 @@ pub struct Status {
     pub wraparound: f64,
     /// How tables have grown since the first step of the last thirty days on them, the most first.
     pub growth: Vec<Growth>,
+    /// Bytes by which all tables and indexes could be smaller, as estimated.
+    pub bloat_bytes: u64,
+    /// What has the most of them, the most first.
+    pub bloat: Vec<Bloat>,
 }
 
 /// A run.
@@ -114,6 +118,25 @@ pub struct Growth {
     pub bytes_now: i64,
     /// Days between.
     pub days: f64,
+}
+
+/// A table or an index that could be smaller, and how it came to that.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Bloat {
+    /// `table` or `index`.
+    pub kind: String,
+    /// Its schema.
+    pub schema: String,
+    /// Its name.
+    pub object: String,
+    /// Its bytes now.
+    pub bytes: u64,
+    /// How many of them are empty, as estimated.
+    pub empty_bytes: u64,
+    /// When it was last rebuilt by a run, in seconds since 1970-01-01 UTC.
+    pub rebuilt_at: Option<f64>,
+    /// Its bytes then.
+    pub bytes_then: Option<i64>,
 }
 
 impl Status {

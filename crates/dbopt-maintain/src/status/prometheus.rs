@@ -48,6 +48,11 @@ pub fn metrics(all: &[Status]) -> String {
             "Bytes that these steps would give back or make free.",
             one(|status| Some(status.due_bytes as f64)),
         ),
+        (
+            "bloat_bytes",
+            "Bytes by which all tables and indexes could be smaller, as estimated.",
+            one(|status| Some(status.bloat_bytes as f64)),
+        ),
         ("trouble", "Objects whose last step was not done.", one(|status| Some(status.troubles.len() as f64))),
         (
             "horizon_held_seconds",

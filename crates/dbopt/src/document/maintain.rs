@@ -167,6 +167,14 @@ fn one_status(document: &mut Document, status: &Status) {
         let sizes = format!("{} to {}", bytes(growth.bytes_then), bytes(growth.bytes_now));
         [format!("{}.{}", growth.schema, growth.table), sizes, format!("{:.1}", growth.days)]
     });
+    section(document, "Bloat", ["what", "empty, of", "when it was last rebuilt"], &status.bloat, |bloat| {
+        let (empty, all) = (number::bytes(bloat.empty_bytes as f64), number::bytes(bloat.bytes as f64));
+        let then = bloat.rebuilt_at.map_or_else(String::new, |at| {
+            let bytes = bloat.bytes_then.map_or_else(String::new, |then| format!(", {}", number::bytes(then as f64)));
+            format!("{}{bytes}", instant(at))
+        });
+        [format!("{} {}.{}", bloat.kind, bloat.schema, bloat.object), format!("{empty} of {all}"), then]
+    });
 }
 
 /// A heading and a table, when there is anything to show.

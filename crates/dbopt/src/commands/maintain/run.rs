@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use dbopt_maintain::{
     MaintenancePolicy,
+    actions::Leftovers,
     plan::{Item, Plan, Prediction},
 };
 use dbopt_run::{Action, Event, Fate, Report, Runner};
@@ -94,7 +95,8 @@ async fn one_database(
     session.close().await;
     let plan = chosen(&gathered, policy, saved)?;
     view.notes.extend(plan.notes.iter().cloned());
-    let (items, mut actions, refused) = fitting(&gathered, &plan);
+    let leftovers = if args.drop_leftovers { Leftovers::Drop } else { Leftovers::Refuse };
+    let (items, mut actions, refused) = fitting(&gathered, &plan, leftovers);
     let unseen = runner::unseen(run.unseen(&actions).await.map_err(failed)?);
     context.stderr.findings(&unseen);
     view.findings.extend(unseen.iter().map(FindingView::from));
@@ -139,10 +141,10 @@ fn chosen(gathered: &gather::Gathered, policy: &MaintenancePolicy, saved: Option
 /// The items that still fit the database and their actions, and those that do not, with why.
 type Fitting<'a> = (Vec<&'a Item>, Vec<Box<dyn Action>>, Vec<(&'a Item, String)>);
 
-fn fitting<'a>(gathered: &gather::Gathered, plan: &'a Plan) -> Fitting<'a> {
+fn fitting<'a>(gathered: &gather::Gathered, plan: &'a Plan, leftovers: Leftovers) -> Fitting<'a> {
     let (mut items, mut actions, mut refused) = (Vec::new(), Vec::new(), Vec::new());
     for item in &plan.items {
-        match (item.stale(&gathered.facts), item.work.action()) {
+        match (item.stale(&gathered.facts), item.work.action_with(leftovers)) {
             (Some(why), _) => refused.push((item, why)),
             (None, mut action) => {
                 // A guessed time is for people: nothing is put off because of it.

@@ -28,7 +28,8 @@ pub(super) fn run(context: &Context, args: &MaintainStatus) -> Result<Exit, Fail
             let look = async {
                 let gathered = gather::Gathered::read(&mut session, &policy).await?;
                 let plan = gathered.plan(&policy);
-                Status::load(&session, &policy, &gathered.facts, &plan).await
+                let seen = (&gathered.facts, &gathered.estimates);
+                Status::load(&session, &policy, seen, &plan).await
             };
             let status = connect::or_interrupted(context, look).await?.map_err(gather::failure)?;
             session.close().await;
