@@ -190,7 +190,7 @@ impl KeyRing {
     }
 
     /// The key that seals.
-    pub(super) fn sealing(&self) -> Result<(KeyNumber, Algorithm, &Cipher), SealError> {
+    pub(crate) fn sealing(&self) -> Result<(KeyNumber, Algorithm, &Cipher), SealError> {
         let number = self.active.ok_or(SealError::NoActiveKey)?;
         let member = self.keys.get(&number).ok_or(SealError::NoActiveKey)?;
         let cipher = member.cipher.as_ref().ok_or(SealError::NoActiveKey)?;
