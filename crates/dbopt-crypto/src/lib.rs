@@ -18,9 +18,9 @@
 #![warn(missing_docs)]
 
 mod blind;
-#[cfg(feature = "keyring")]
 mod cache;
 mod cipher;
+mod fernet;
 mod field;
 mod key;
 #[cfg(feature = "keyring")]
@@ -31,12 +31,14 @@ mod policy;
 mod provider;
 mod random;
 mod source;
+mod subject;
 
 pub use blind::{BlindIndex, Form};
 pub use cipher::{
     Algorithm, Cell, DataKey, Envelope, EnvelopeError, KeyNumber, KeyRing, KeyState, OpenError, OpenReader, RingError,
     SealError, SealWriter,
 };
+pub use fernet::{FernetError, FernetReader, FernetValue};
 #[cfg(feature = "serde")]
 pub use field::Json;
 pub use field::{Encrypted, FieldError, FieldValue};
@@ -58,3 +60,4 @@ pub use provider::{
 };
 pub use random::RandomError;
 pub use source::{CommandSource, EnvironmentSource, FileSource, KeySource, ProgramError, SourceError};
+pub use subject::{SubjectError, SubjectKeys};
