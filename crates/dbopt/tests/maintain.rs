@@ -380,6 +380,48 @@ fn a_held_horizon_is_named_and_is_no_success() {
     assert!(run.stdout.contains("could not be removed, because"), "{}", run.stdout);
 }
 
+#[test]
+fn what_is_near_wraparound_is_frozen_first_though_it_is_left_out() {
+    let cluster = Cluster::shared();
+    let (database, target, folder) = shop(cluster);
+    // The least age that can be set, and the table is nearer to it than any other to its own.
+    database.execute("ALTER TABLE tidy SET (autovacuum_freeze_max_age = 100000)");
+    database.execute("DO $$ BEGIN FOR i IN 1..80000 LOOP PERFORM pg_catalog.txid_current(); COMMIT; END LOOP; END $$");
+    let age = || database.value("SELECT age(relfrozenxid) FROM pg_class WHERE relname = 'tidy'");
+    let policy = format!("exclude = ['public.tidy']\n{POLICY}");
+    std::fs::write(folder.path().join("m.toml"), policy).expect("written");
+    let before: i64 = age().parse().expect("an age");
+    assert!(before >= 80_000, "{before}");
+    let view = maintain("run", &target, &folder, &["--format", "json", "--log", "off"]).json();
+    let first = &view["runs"][0]["steps"][0];
+    assert_eq!((&first["class"], &first["outcome"]), (&json!("wraparound"), &json!("done")), "{view}");
+    assert_eq!(first["statements"], json!(["VACUUM (FREEZE, TRUNCATE OFF) public.tidy;"]));
+    assert_eq!(outcomes(&view).iter().filter(|(class, _)| class == "wraparound").count(), 1, "{view}");
+    let after: i64 = age().parse().expect("an age");
+    assert!(after < 40_000, "{before} became {after}");
+}
+
+#[test]
+fn what_will_not_be_done_before_the_window_closes_is_not_begun() {
+    let cluster = Cluster::shared();
+    let (database, target, folder) = shop(cluster);
+    let hour = |more: i64| (jiff::Timestamp::now().as_second() / 3600 + 24 + more) % 24;
+    let window = format!("[[window]]\nfrom = '{:02}:00'\nto = '{:02}:00'\nzone = 'UTC'\n", hour(-1), hour(2));
+    std::fs::write(folder.path().join("m.toml"), format!("{POLICY}{window}")).expect("written");
+    database.execute(
+        "INSERT INTO dbopt.history (run, kind, schema, object, outcome, table_bytes, seconds) VALUES \
+             (0, 'vacuum', 'public', 'Orders', 'done', pg_relation_size('\"Orders\"'), 100000)",
+    );
+    let run = maintain("run", &target, &folder, &["--format", "json", "--log", "off"]);
+    assert_eq!(run.code, 4, "{}", run.stderr);
+    let view: Value = serde_json::from_str(&run.stdout).expect("JSON");
+    let first = &view["runs"][0]["steps"][0];
+    assert_eq!((&first["class"], &first["outcome"]), (&json!("vacuum"), &json!("deferred")), "{view}");
+    assert!(first["reason"].as_str().is_some_and(|why| why.starts_with("it needs 1")), "{view}");
+    // What is quick is done all the same.
+    assert_eq!(outcomes(&view)[1..].iter().filter(|(_, outcome)| outcome == "done").count(), 3, "{view}");
+}
+
 /// A file of examples/maintain.
 fn example(name: &str) -> String {
     std::fs::read_to_string(support::root().join("examples/maintain").join(name)).expect("it is shipped")
