@@ -74,8 +74,9 @@ impl Key {
         Self::new(from_hex(text).or_else(|| from_base64(text)).ok_or(KeyError::Encoding)?)
     }
 
-    /// The bytes.
-    pub(crate) fn bytes(&self) -> &[u8] {
+    /// The bytes, for an algorithm that is not of this crate.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
         &self.0
     }
 }

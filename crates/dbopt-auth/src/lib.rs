@@ -1,0 +1,30 @@
+//! Passwords by policy.
+//!
+//! [`Passwords`] hashes new passwords with argon2id at the cost that a policy names, and verifies those that were hashed before,
+//! by argon2, bcrypt, PBKDF2 or scrypt; it says when a hash is no longer what the policy asks for, and gives the new one.
+//!
+//! ```
+//! # #[cfg(feature = "password")] {
+//! use dbopt_auth::{Cost, PasswordConfig, Passwords, Verdict};
+//!
+//! let passwords = Passwords::new(PasswordConfig { cost: Cost::OWASP[4], ..PasswordConfig::default() })?;
+//! let stored = passwords.hash(b"correct horse battery staple")?;
+//! assert!(stored.starts_with("$argon2id$v=19$m=7168,t=5,p=1$"));
+//! assert!(passwords.verify(b"correct horse battery staple", Some(&stored))?.is_right());
+//! // Somebody who does not exist takes as long, and is answered the same.
+//! assert_eq!(passwords.verify(b"correct horse battery staple", None)?, Verdict::Wrong);
+//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+#![warn(missing_docs)]
+
+#[cfg(feature = "password")]
+mod password;
+
+#[cfg(all(feature = "password", feature = "policy"))]
+pub use password::PasswordPolicy;
+#[cfg(feature = "password")]
+pub use password::{
+    Calibration, Cost, InvalidCost, InvalidPeppers, Legacy, PasswordConfig, PasswordError, Passwords, Peppers,
+    Proposal, StoredError, Verdict, calibrate,
+};
