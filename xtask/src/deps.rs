@@ -39,7 +39,7 @@ const DEVELOPMENT: &[&str] = &["dbopt-testkit", "limited-service", "xtask"];
 const WITHOUT_RUNTIME: &[&str] = &["dbopt-sql", "dbopt-plan", "dbopt-advisor", "dbopt-workload"];
 
 /// What a service embeds with its default features, which then bring neither a runtime, nor a database driver, nor HTTP.
-const EMBEDDED: &[&str] = &["dbopt-crypto", "dbopt-ratelimit"];
+const EMBEDDED: &[&str] = &["dbopt-auth", "dbopt-crypto", "dbopt-ratelimit"];
 
 /// Crates of the kind that [`EMBEDDED`] ones do not bring: runtimes, drivers, HTTP and TLS.
 const SOCKETS: &[&str] = &[

@@ -8,7 +8,7 @@ use crate::metadata::Metadata;
 use crate::shell::{capture, cargo, say};
 
 /// The formats that have a schema, by the name under which `dbopt schema` knows them.
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 15] = [
     "advice",
     "apply",
     "audit",
@@ -21,6 +21,7 @@ const NAMES: [&str; 14] = [
     "maintain-run",
     "maintain-status",
     "migrate",
+    "password-calibrate",
     "policy",
     "snapshot",
 ];

@@ -1,4 +1,4 @@
-//! Passwords by policy.
+//! Passwords and tokens by policy.
 //!
 //! [`Passwords`] hashes new passwords with argon2id at the cost that a policy names, and verifies those that were hashed before,
 //! by argon2, bcrypt, PBKDF2 or scrypt; it says when a hash is no longer what the policy asks for, and gives the new one.
@@ -16,10 +16,14 @@
 //! # }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! [`Tokens`] issues and verifies signed tokens, each key with one algorithm; [`Sessions`] refreshes them and takes them back.
 #![warn(missing_docs)]
 
 #[cfg(feature = "password")]
 mod password;
+#[cfg(feature = "token")]
+mod token;
 
 #[cfg(all(feature = "password", feature = "policy"))]
 pub use password::PasswordPolicy;
@@ -27,4 +31,10 @@ pub use password::PasswordPolicy;
 pub use password::{
     Calibration, Cost, InvalidCost, InvalidPeppers, Legacy, PasswordConfig, PasswordError, Passwords, Peppers,
     Proposal, StoredError, Verdict, calibrate,
+};
+#[cfg(feature = "token")]
+pub use token::{
+    Claims, Grant, Inspected, InvalidKey, InvalidKeys, IssueError, KeySet, MemorySessions, NewSession, PROVIDER, Pair,
+    Reason, Refused, Rotation, SessionConfig, SessionId, SessionStore, Sessions, Standing, StoreError, TokenConfig,
+    TokenKey, Tokens, Verified,
 };

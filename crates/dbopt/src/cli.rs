@@ -63,6 +63,9 @@ pub(crate) enum Command {
     /// Say what rate limits admit at worst, or replay traffic against them
     #[command(subcommand)]
     Limits(Limits),
+    /// Hash and verify passwords by a policy, or find out what a hash may cost on this machine
+    #[command(subcommand)]
+    Password(Password),
     /// Check policies, or describe them to an editor
     #[command(subcommand)]
     Policy(Policy),
@@ -161,6 +164,7 @@ pub(crate) enum SchemaOf {
     MaintainRun,
     MaintainStatus,
     Migrate,
+    PasswordCalibrate,
     Policy,
     Snapshot,
 }
@@ -643,10 +647,12 @@ fn duration(text: &str) -> Result<std::time::Duration, String> {
     if let Ok(seconds) = text.parse::<u32>() {
         return Ok(std::time::Duration::from_secs(seconds.into()));
     }
-    let said = |fault: dbopt_policy::Fault| {
-        [Some(fault.message), fault.help].into_iter().flatten().collect::<Vec<_>>().join("; ")
-    };
     dbopt_policy::Duration::parse(text).map(dbopt_policy::Duration::get).map_err(said)
+}
+
+/// A fault of a value in words.
+fn said(fault: dbopt_policy::Fault) -> String {
+    [Some(fault.message), fault.help].into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
 /// A moment of RFC 3339.
@@ -825,4 +831,62 @@ pub(crate) enum SimulateFormat {
     Markdown,
     /// One file that loads nothing
     Html,
+}
+
+/// `dbopt password`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Password {
+    /// Measure what a hash may cost on this machine, so that it takes a given time
+    #[command(after_help = "Exit codes: 0 done, 1 even the least that is enough takes longer, 2 usage.")]
+    Calibrate(PasswordCalibrate),
+    /// Hash a password, from the terminal or a line of standard input
+    Hash(PasswordHash),
+    /// Say whether a password, from the terminal or a line of standard input, is that of a hash
+    #[command(after_help = "Exit codes: 0 it is, 1 it is not, 2 usage, or a policy or a hash that cannot be used.\n\
+                      Quote a hash for the shell with ' because of its dollar signs.")]
+    Verify(PasswordVerify),
+}
+
+/// `dbopt password calibrate`
+#[derive(Args, Clone, Debug)]
+pub(crate) struct PasswordCalibrate {
+    /// How long a hash may take
+    #[arg(long, value_name = "DURATION", default_value = "250ms", value_parser = duration)]
+    pub(crate) target: std::time::Duration,
+    /// The most memory of one hash; so many times that run at once
+    #[arg(long, value_name = "SIZE", default_value = "64MB", value_parser = size)]
+    pub(crate) memory: u64,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
+    pub(crate) format: ReportFormat,
+    /// Write to a file instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<String>,
+}
+
+/// `dbopt password hash`
+#[derive(Args, Clone, Debug)]
+pub(crate) struct PasswordHash {
+    /// Policy of kind `passwords`; without one, what a policy that says nothing means
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) policy: Option<std::path::PathBuf>,
+}
+
+/// `dbopt password verify`
+#[derive(Args, Clone, Debug)]
+pub(crate) struct PasswordVerify {
+    /// The stored hash
+    #[arg(value_name = "HASH", required_unless_present = "hash_file", conflicts_with = "hash_file")]
+    pub(crate) hash: Option<String>,
+    /// File with the stored hash, which the list of processes does not show
+    #[arg(long, value_name = "FILE")]
+    pub(crate) hash_file: Option<String>,
+    /// Policy of kind `passwords`; without one, what a policy that says nothing means
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) policy: Option<std::path::PathBuf>,
+}
+
+/// A size in bytes, as in a policy.
+fn size(text: &str) -> Result<u64, String> {
+    dbopt_policy::Bytes::parse(text).map(|bytes| bytes.0).map_err(said)
 }

@@ -47,6 +47,7 @@ pub(crate) fn schema(of: SchemaOf) -> Result<Exit, Failure> {
         SchemaOf::MaintainRun => schemars::schema_for!(view::maintain::RunsView).to_value(),
         SchemaOf::MaintainStatus => schemars::schema_for!(view::maintain::StatusView).to_value(),
         SchemaOf::Migrate => schemars::schema_for!(view::migrate::MigrateView).to_value(),
+        SchemaOf::PasswordCalibrate => schemars::schema_for!(view::password::CalibrateView).to_value(),
         SchemaOf::Policy => schemars::schema_for!(view::policy::PolicyView).to_value(),
         SchemaOf::Snapshot => dbopt_catalog::snapshot::schema(),
     };

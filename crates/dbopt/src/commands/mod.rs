@@ -14,10 +14,12 @@ mod limits;
 mod logs;
 mod maintain;
 mod migrate;
+mod password;
 mod policy;
 mod progress;
 mod read;
 mod runner;
+mod secret;
 mod snapshot;
 mod statistics;
 
@@ -52,6 +54,7 @@ pub(crate) fn run(cli: Cli, stderr: Stderr) -> Result<Exit, Failure> {
         Command::Migrate(args) => migrate::run(&context, &args),
         Command::Audit(args) => audit::run(&context, &args),
         Command::Limits(args) => limits::run(&context, &args),
+        Command::Password(args) => password::run(&context, &args),
         Command::Policy(args) => policy::run(&context, &args),
         Command::Schema { of } => generate::schema(of),
         Command::Completions { shell } => generate::completions(shell),

@@ -10,6 +10,7 @@ pub(crate) mod limits;
 pub(crate) mod logs;
 pub(crate) mod maintain;
 pub(crate) mod migrate;
+pub(crate) mod password;
 pub(crate) mod simulation;
 
 /// A statement cut to a length that fits a line, on one line.

@@ -14,6 +14,7 @@ pub(crate) mod limits;
 pub(crate) mod logs;
 pub(crate) mod maintain;
 pub(crate) mod migrate;
+pub(crate) mod password;
 pub(crate) mod policy;
 pub(crate) mod redact;
 pub(crate) mod simulation;

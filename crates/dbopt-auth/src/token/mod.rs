@@ -1,0 +1,23 @@
+//! Tokens: signed, short-lived, and revocable; and the sessions that they are refreshed by.
+
+mod claims;
+mod json;
+mod key;
+mod keyset;
+mod material;
+mod memory;
+mod refresh;
+mod refused;
+mod sessions;
+mod store;
+mod tokens;
+
+pub use claims::{Claims, Grant};
+pub use key::{InvalidKey, TokenKey};
+pub use keyset::{InvalidKeys, KeySet};
+pub use material::PROVIDER;
+pub use memory::MemorySessions;
+pub use refused::{Reason, Refused};
+pub use sessions::{Pair, SessionConfig, Sessions};
+pub use store::{NewSession, Rotation, SessionId, SessionStore, Standing, StoreError};
+pub use tokens::{Inspected, IssueError, TokenConfig, Tokens, Verified};
