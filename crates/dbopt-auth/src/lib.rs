@@ -1,4 +1,4 @@
-//! Passwords and tokens by policy.
+//! Passwords, tokens, roles and permissions by policy.
 //!
 //! [`Passwords`] hashes new passwords with argon2id at the cost that a policy names, and verifies those that were hashed before,
 //! by argon2, bcrypt, PBKDF2 or scrypt; it says when a hash is no longer what the policy asks for, and gives the new one.
@@ -17,11 +17,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! A [`Matrix`] says which [`Role`] may do what, and why.
+//!
 //! [`Tokens`] issues and verifies signed tokens, each key with one algorithm; [`Sessions`] refreshes them and takes them back.
 #![warn(missing_docs)]
 
 #[cfg(feature = "password")]
 mod password;
+mod role;
 #[cfg(feature = "token")]
 mod token;
 
@@ -32,6 +35,7 @@ pub use password::{
     Calibration, Cost, InvalidCost, InvalidPeppers, Legacy, PasswordConfig, PasswordError, Passwords, Peppers,
     Proposal, StoredError, Verdict, calibrate,
 };
+pub use role::{Decision, Denial, InvalidPermission, InvalidRoles, Matrix, Permission, Role, is_permission};
 #[cfg(feature = "token")]
 pub use token::{
     Claims, Grant, Inspected, InvalidKey, InvalidKeys, IssueError, KeySet, MemorySessions, NewSession, PROVIDER, Pair,

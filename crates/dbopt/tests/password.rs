@@ -12,12 +12,8 @@ use support::{Ran, command, dbopt, ran};
 const BCRYPT: &str = "$2b$04$abcdefghijklmnopqrstuuCi15uRb1eH7NAlJ/TgeJertyknQpYn2";
 
 fn piped(mut command: Command, input: &str) -> Ran {
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the binary starts");
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
     // A program that refuses its arguments has not read its input.
     let _ = child.stdin.take().expect("a pipe").write_all(input.as_bytes());
     ran(child.wait_with_output().expect("it ends"))

@@ -102,7 +102,7 @@ fn cost(table: &Table<'_>) -> Option<Cost> {
     let memory = table.or("memory", "The memory of a hash.", Bytes(u64::from(fallback.memory()) * 1024));
     let passes = table.or("passes", "How often it is gone over.", fallback.passes());
     let lanes = table.or("lanes", "How many parts of it could be gone over at once.", fallback.lanes());
-    if memory.0 % 1024 != 0 {
+    if !memory.0.is_multiple_of(1024) {
         table.reject("memory", Fault::new("bad-cost", format!("`{memory}` is no whole number of kB")));
         return None;
     }
