@@ -28,6 +28,7 @@ const SEEDS: &[(&str, &[(&str, &str)])] = &[
     ("connection", &[("fuzz/seeds/connection", "")]),
     ("ddl", &[("examples/shop", ".sql"), ("crates/dbopt-catalog/tests/common", ".sql")]),
     ("explain", &[("examples/shop", "plan.json"), ("examples/shop", "plan.txt"), ("crates/dbopt-plan/tests/data", "")]),
+    ("keyring", &[("fuzz/seeds/keyring", "")]),
     (
         "log",
         &[
@@ -38,6 +39,7 @@ const SEEDS: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     ("policy", &[("policies", ".toml"), ("fuzz/seeds/policy", "")]),
+    ("sealed", &[("fuzz/seeds/sealed", "")]),
     ("snapshot", &[("fuzz/seeds/snapshot", "")]),
     ("tokens", &[("examples/shop", ".sql"), ("crates/dbopt-catalog/tests/common", ".sql")]),
     ("traffic", &[("examples/limits", ".log"), ("examples/limits", ".csv")]),

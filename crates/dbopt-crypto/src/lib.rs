@@ -22,6 +22,7 @@ mod cache;
 mod cipher;
 mod fernet;
 mod field;
+mod fuzz;
 mod key;
 #[cfg(feature = "keyring")]
 mod keyring;
@@ -42,6 +43,11 @@ pub use fernet::{FernetError, FernetReader, FernetValue};
 #[cfg(feature = "serde")]
 pub use field::Json;
 pub use field::{Encrypted, FieldError, FieldValue};
+#[cfg(feature = "keyring")]
+#[doc(hidden)]
+pub use fuzz::fuzz_keyring;
+#[doc(hidden)]
+pub use fuzz::fuzz_sealed;
 pub use key::{Key, KeyError, KeyId};
 #[cfg(feature = "keyring")]
 pub use keyring::{
