@@ -10,6 +10,7 @@ mod advise;
 mod agree;
 mod audit;
 mod classes;
+mod crypto;
 mod limits;
 mod logs;
 mod maintain;
@@ -39,6 +40,8 @@ enum Bench {
     Agree(agree::Args),
     /// How fast a long audit record is verified, beside hashing and reading alone
     Audit(audit::Args),
+    /// Sealing and opening fields beside bare ciphers of three libraries
+    Crypto(crypto::Args),
     /// The rate limiter beside governor, limitador, moka and bare commands
     Limits(limits::Args),
     /// Maintenance: estimates, retention, and predictions, against what comes of them
@@ -53,7 +56,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Bench::Advise(args) => advise::run(&dbopt()?, args),
         Bench::Agree(args) => agree::run(&dbopt()?, args),
         Bench::Audit(args) => audit::run(&dbopt()?, args),
-        // A library is measured.
+        // Libraries are measured.
+        Bench::Crypto(args) => crypto::run(args),
         Bench::Limits(args) => limits::run(args),
         Bench::Maintain(args) => maintain::run(args),
     }
