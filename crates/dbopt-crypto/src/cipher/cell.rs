@@ -29,11 +29,25 @@ impl<'a> Cell<'a> {
     ///
     /// None when a part is longer than 4 GiB.
     pub(crate) fn associated(&self, header: &[u8]) -> Option<Associated> {
-        let mut bytes = Associated::from_slice(header);
-        bytes.extend_from_slice(&u32::try_from(self.row.len()).ok()?.to_be_bytes());
-        for part in [self.table, self.column].iter().chain(self.row) {
-            bytes.extend_from_slice(&u32::try_from(part.len()).ok()?.to_be_bytes());
-            bytes.extend_from_slice(part.as_bytes());
+        let texts = || [self.table, self.column].into_iter().chain(self.row.iter().copied());
+        let count = u32::try_from(self.row.len()).ok()?;
+        let mut length = header.len() + size_of_val(&count);
+        for text in texts() {
+            length = length.checked_add(size_of_val(&count) + u32::try_from(text.len()).ok()? as usize)?;
+        }
+        // All room at once, since this is done for each value.
+        let mut bytes = Associated::from_elem(0, length);
+        let mut rest = &mut bytes[..];
+        let mut put = |part: &[u8]| {
+            let (here, after) = std::mem::take(&mut rest).split_at_mut(part.len());
+            here.copy_from_slice(part);
+            rest = after;
+        };
+        put(header);
+        put(&count.to_be_bytes());
+        for text in texts() {
+            put(&u32::try_from(text.len()).ok()?.to_be_bytes());
+            put(text.as_bytes());
         }
         Some(bytes)
     }

@@ -8,6 +8,8 @@ mod ring;
 mod stream;
 #[cfg(test)]
 mod vectors;
+#[cfg(feature = "ring")]
+mod with_ring;
 
 pub use aead::Algorithm;
 pub(crate) use aead::Cipher;
