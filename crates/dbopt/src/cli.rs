@@ -144,6 +144,17 @@ impl Command {
                 inputs.extend(args.policy.to_str());
                 Files { outputs: given(&[&args.output]), inputs }
             }
+            Self::Maintain(maintain) => {
+                let (of, outputs, plan) = match maintain {
+                    Maintain::Plan(args) => (&args.of, given(&[&args.save]), None),
+                    Maintain::Run(args) => (&args.of, Vec::new(), args.plan.as_deref()),
+                    Maintain::Status(args) => {
+                        (&args.of, args.prometheus.iter().filter_map(|file| file.to_str()).collect(), None)
+                    }
+                };
+                let policy = of.policy.as_ref().and_then(|file| file.to_str());
+                Files { outputs, inputs: policy.into_iter().chain(plan).collect() }
+            }
             _ => Files::default(),
         }
     }

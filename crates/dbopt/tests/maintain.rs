@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::io::Write as _;
+
 use dbopt_testkit::{Cluster, Database};
 use serde_json::{Value, json};
 use support::{command, dbopt, ran};
@@ -138,6 +140,80 @@ fn no_connection_is_3_and_nobody_is_left_untold() {
 }
 
 #[test]
+fn one_that_keeps_everybody_out_of_a_table_blocks_that_table_alone() {
+    let cluster = Cluster::shared();
+    let (database, target, folder) = shop(cluster);
+    database.execute(
+        "CREATE TABLE events (at timestamptz) WITH (autovacuum_enabled = off); INSERT INTO events SELECT '2020-01-01'; \
+         DELETE FROM tidy; INSERT INTO tidy SELECT generate_series(1, 3000); DELETE FROM tidy; SELECT pg_stat_force_next_flush()",
+    );
+    let policy = format!(
+        "{POLICY}[[retention]]\ntable = 'public.events'\nkeep = '9d'\nby = 'rows'\ncolumn = 'at'\nmost_share = 1\n"
+    );
+    std::fs::write(folder.path().join("m.toml"), policy).expect("written");
+    database.execute("VACUUM events");
+    let mut holder = cluster.binaries().client("psql");
+    holder.env("PGAPPNAME", "rewriting").args(["-q", "-d", &database.conn_string()]);
+    let mut holder = holder.stdin(std::process::Stdio::piped()).spawn().expect("psql starts");
+    let input = holder.stdin.as_mut().expect("it is piped");
+    input.write_all(b"BEGIN; LOCK \"Orders\", events IN ACCESS EXCLUSIVE MODE;\n").expect("it reads");
+    while database
+        .value("SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation = 'events'::regclass")
+        == "0"
+    {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let run = maintain("run", &target, &folder, &["--format", "json", "--log", "off"]);
+    holder.kill().expect("it is ended");
+    holder.wait().expect("it has ended");
+    assert_eq!(run.code, 5, "{}{}", run.stdout, run.stderr);
+    let view: Value = serde_json::from_str(&run.stdout).expect("JSON");
+    for step in view["runs"][0]["steps"].as_array().expect("steps") {
+        let (table, outcome) = (&step["work"]["table"]["name"], &step["outcome"]);
+        if *table == "tidy" {
+            assert_eq!(outcome, "done", "{step}");
+        } else if step["class"] != "reindex" {
+            assert_eq!(outcome, "blocked", "{step}");
+            assert!(step["reason"].as_str().is_some_and(|why| why.contains("rewriting")), "{step}");
+        }
+    }
+    let classes: Vec<_> = outcomes(&view).into_iter().map(|(class, _)| class).collect();
+    assert!(classes.contains(&"retention".to_owned()) && classes.contains(&"vacuum".to_owned()), "{view}");
+}
+
+#[test]
+fn a_role_without_rights_is_told_what_to_grant() {
+    let cluster = Cluster::shared();
+    let (database, _target, folder) = shop(cluster);
+    let role = format!("visitor_of_{}", database.name());
+    database.execute(&format!("CREATE TABLE events (at timestamptz); CREATE ROLE {role} LOGIN"));
+    let rule = format!("{POLICY}[[retention]]\ntable = 'public.events'\nkeep = '9d'\nby = 'rows'\ncolumn = 'at'\n");
+    std::fs::write(folder.path().join("m.toml"), rule).expect("written");
+    let (socket, port) = (cluster.socket_dir().display().to_string(), cluster.port().to_string());
+    let as_role = |verb: &str, more: &[&str]| {
+        maintain(verb, database.name(), &folder, &[&["-h", &socket, "-p", &port, "-U", &role], more].concat())
+    };
+    let plan = as_role("plan", &["--format", "json"]).json();
+    let notes = plan["plans"][0]["notes"].to_string();
+    for part in [format!("GRANT SELECT ON public.events TO {role};"), format!("GRANT postgres TO {role};")] {
+        assert!(notes.contains(&part), "`{part}` is not in {notes}");
+    }
+    // To read what dbopt has there, and then to write down a run.
+    for _ in 0..2 {
+        let run = as_role("run", &["--log", "off"]);
+        assert_eq!(run.code, 2, "{}", run.stderr);
+        let grants = run.stderr.lines().find_map(|line| line.strip_prefix("hint: ")?.split_once(": GRANT "));
+        let (_, grants) = grants.unwrap_or_else(|| panic!("{}", run.stderr));
+        database.execute(&format!("GRANT {grants}"));
+    }
+    // What is granted is enough to be told what else is needed.
+    let run = as_role("run", &["--log", "off"]);
+    assert_eq!(run.code, 6, "{}", run.stderr);
+    assert!(run.stdout.contains("this role may not do it"), "{}", run.stdout);
+    database.execute(&format!("DROP OWNED BY {role}; DROP ROLE {role}"));
+}
+
+#[test]
 fn an_edited_plan_and_one_for_another_database_are_refused() {
     let cluster = Cluster::shared();
     let (_database, target, folder) = shop(cluster);
@@ -148,6 +224,11 @@ fn an_edited_plan_and_one_for_another_database_are_refused() {
         std::fs::write(&saved, text).expect("written");
         maintain("run", target, &folder, &["--plan", &saved, "--log", "off"])
     };
+    // What is read is not written over.
+    let policy = path(&folder, "m.toml");
+    maintain("plan", &target, &folder, &["--save", &policy]).fails(2, "is an input, which the output would replace");
+    maintain("status", &target, &folder, &["--prometheus", &policy]).fails(2, "is an input");
+    assert_eq!(std::fs::read_to_string(&policy).expect("it is there"), POLICY);
     let edited = run(&text.replacen("VACUUM (", "DROP TABLE (", 1), &target);
     assert_eq!(edited.code, 2, "{}", edited.stderr);
     assert!(edited.stderr.contains("are not those of its work"), "{}", edited.stderr);
@@ -301,6 +382,9 @@ fn what_is_expired_goes_by_rows_and_by_partitions() {
     let left = "SELECT count(*) || ' ' || bool_and(at >= now() - interval '100 days 1 minute') FROM events";
     assert_eq!(database.value(left), "2399 true");
     assert_eq!(database.value("SELECT count(*) FROM old"), "1601");
+    let status = maintain("status", &target, &folder, &[]);
+    assert_eq!(status.code, 1, "{}", status.stdout);
+    assert!(status.stdout.contains("the retention rule for `public.tidy` cannot be applied"), "{}", status.stdout);
     assert_eq!(database.value("SELECT count(*) || ' ' || (to_regclass('m1') IS NULL) FROM m"), "1 true");
 }
 

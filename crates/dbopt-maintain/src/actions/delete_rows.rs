@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tokio_postgres::SimpleQueryMessage;
 
 use super::archive::{self, ArchiveFile, Refused};
-use super::object::{counters, step};
+use super::object::{counters, or_locked, step};
 use super::refusal::refusal;
 use super::retention::{Method, Retention, create_archive};
 use super::vacuum::{Vacuum, VacuumOptions};
@@ -71,8 +71,11 @@ impl DeleteRows {
             Ok(counters) => counters,
             Err(outcome) => return Ok(outcome.into()),
         };
-        if let Some(reason) = refusal(hands, &self.table, &self.retention).await? {
-            return Ok(Outcome::Failed(reason).into());
+        let refused = refusal(hands, &self.table, &self.retention).await;
+        match or_locked(hands.control, self.table.oid, refused).await? {
+            Ok(None) => {}
+            Ok(Some(reason)) => return Ok(Outcome::Failed(reason).into()),
+            Err(outcome) => return Ok(outcome.into()),
         }
         let statement = self.retention.batch(&self.table);
         let names = (self.step.schema.as_str(), self.step.object.as_str());

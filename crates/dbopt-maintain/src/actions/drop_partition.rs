@@ -298,9 +298,11 @@ impl Place {
 pub(super) async fn repair(hands: &mut Hands<'_>, entry: &Entry) -> Result<Fate, Error> {
     let Some(oid) = entry.table else { return Ok(Fate::Nothing) };
     let partition = TableRef { oid, schema: entry.schema.clone(), name: entry.object.clone() };
-    if counters(hands.control, &partition).await?.is_err() {
+    match counters(hands.control, &partition).await? {
+        Ok(_) => {}
+        Err(Outcome::Blocked(why)) => return Ok(Fate::Kept(why)),
         // It has been dropped, and perhaps another has taken its name.
-        return Ok(Fate::Nothing);
+        Err(_) => return Ok(Fate::Nothing),
     }
     if let Some(place) = Place::look(hands.control, oid).await? {
         if !place.is_pending {

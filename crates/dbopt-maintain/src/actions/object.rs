@@ -55,9 +55,35 @@ const COUNTERS: &str = "
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname = $1 AND c.relname = $2";
 
+const OWNER_OF_ALL: &str = "
+    SELECT pg_catalog.concat_ws(', ', 'process ' || l.pid, 'user ' || a.usename, nullif(a.application_name, ''), a.state)
+    FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
+    WHERE l.relation = $1 AND l.mode = 'AccessExclusiveLock' AND l.granted
+        AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()) LIMIT 1";
+
+/// What was looked at, or who keeps everybody out of it: that blocks one object, and not the run.
+pub(super) async fn or_locked<T>(
+    session: &Session,
+    relation: u32,
+    looked: Result<T, Error>,
+) -> Result<Result<T, Outcome>, Error> {
+    match looked {
+        Err(Error::Session(dbopt_pg::Error::LockTimeout { .. })) => {
+            let rows = session.query(OWNER_OF_ALL, &[&relation]).await?;
+            let who = rows.first().map_or("somebody".to_owned(), |row| row.get(0));
+            Ok(Err(Outcome::Blocked(format!("{who} keeps everybody out of it"))))
+        }
+        looked => looked.map(Ok),
+    }
+}
+
 /// Looks a table up; what speaks against touching it, when it is not the one that the plan saw.
 pub(super) async fn counters(session: &Session, table: &TableRef) -> Result<Result<Counters, Outcome>, Error> {
-    let rows = session.query(COUNTERS, &[&table.schema, &table.name]).await?;
+    let looked = session.query(COUNTERS, &[&table.schema, &table.name]).await.map_err(Error::from);
+    let rows = match or_locked(session, table.oid, looked).await? {
+        Ok(rows) => rows,
+        Err(outcome) => return Ok(Err(outcome)),
+    };
     let Some(row) = rows.first() else {
         return Ok(Err(Outcome::Skipped("it is not there any more".to_owned())));
     };

@@ -108,8 +108,11 @@ async fn too_many(hands: &Hands<'_>, table: &TableRef, retention: &Retention) ->
     let all: i64 = hands.control.query(&sql, &[&table.oid]).await?.first().map_or(0, |row| row.get(0));
     let of_share = (all as f64 * retention.most_share).floor() as u64;
     let (most, why) = match of_share < retention.most_rows {
-        true => (of_share, format!("a share of {} of about {all}", retention.most_share)),
-        false => (retention.most_rows, "`most_rows`".to_owned()),
+        true => {
+            let share = retention.most_share;
+            (of_share, format!("`most_share` allows no more than a share of {share} of about {all}"))
+        }
+        false => (retention.most_rows, "`most_rows` allows no more".to_owned()),
     };
     let limit = i64::try_from(most).unwrap_or(i64::MAX - 1);
     let condition = retention.condition();
@@ -118,5 +121,5 @@ async fn too_many(hands: &Hands<'_>, table: &TableRef, retention: &Retention) ->
         limit.saturating_add(1)
     );
     let found: i64 = hands.control.query(&sql, &[]).await?.first().map_or(0, |row| row.get(0));
-    Ok((found > limit).then(|| format!("more than {most} rows would go, which is {why}")))
+    Ok((found > limit).then(|| format!("more than {most} rows would go, and {why}")))
 }

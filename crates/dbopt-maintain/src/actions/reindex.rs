@@ -5,7 +5,7 @@ use dbopt_run::{
     Action, Effect, Ended, Error, Hands, Outcome, Pending, REINDEX, Step, builds_concurrently, old_transaction,
 };
 
-use super::object::step;
+use super::object::{or_locked, step};
 use crate::object::IndexRef;
 
 /// What to do with an invalid `…_ccnew` or `…_ccold` that was there before and that the journal does not prove to be ours.
@@ -47,8 +47,11 @@ impl Reindex {
     }
 
     async fn rebuild(&self, hands: &mut Hands<'_>) -> Result<Effect, Error> {
-        let Some(found) = Found::look(hands.control, &self.index).await? else {
-            return Ok(Outcome::Skipped("it is not there any more".to_owned()).into());
+        let looked = Found::look(hands.control, &self.index).await;
+        let found = match or_locked(hands.control, self.index.oid, looked).await? {
+            Ok(Some(found)) => found,
+            Ok(None) => return Ok(Outcome::Skipped("it is not there any more".to_owned()).into()),
+            Err(outcome) => return Ok(outcome.into()),
         };
         if let Some(outcome) = self.refusal(&found, hands.work.server_version_num()) {
             return Ok(outcome.into());

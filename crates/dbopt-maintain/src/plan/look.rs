@@ -2,6 +2,7 @@
 
 use dbopt_pg::Session;
 use dbopt_sql::quote_ident;
+use tokio_postgres::error::SqlState;
 
 use super::{Done, Expired, History, Reach};
 use crate::error::Error;
@@ -75,7 +76,12 @@ pub async fn expired(session: &Session, facts: &Facts, policy: &MaintenancePolic
             for part in leaves(facts, table) {
                 match reach(session, part, column, cutoff).await? {
                     Ok(reach) => expired.tables.push(reach),
-                    Err(fault) => expired.fault = Some(fault),
+                    Err(fault) => {
+                        let Fault { message, needs_select } = fault;
+                        let (name, role) = (&part.table, quote_ident(&facts.server.role));
+                        expired.help = needs_select.then(|| format!("GRANT SELECT ON {name} TO {role};"));
+                        expired.fault = Some(message);
+                    }
                 }
             }
         }
@@ -93,24 +99,37 @@ fn leaves<'a>(facts: &'a Facts, table: &'a TableFacts) -> Vec<&'a TableFacts> {
     parts.filter_map(|partition| facts.table(partition.table.oid)).flat_map(|part| leaves(facts, part)).collect()
 }
 
+/// What is wrong with asking how far a rule reaches.
+struct Fault {
+    message: String,
+    /// Whether the role lacks a right.
+    needs_select: bool,
+}
+
+impl From<String> for Fault {
+    fn from(message: String) -> Self {
+        Self { message, needs_select: false }
+    }
+}
+
 /// How a rule reaches a table, or what is wrong with asking that.
 async fn reach(
     session: &Session,
     table: &TableFacts,
     column: &str,
     cutoff: i64,
-) -> Result<Result<Reach, String>, Error> {
+) -> Result<Result<Reach, Fault>, Error> {
     let TableRef { oid, schema, name } = &table.table;
     let rows = session.query(COLUMN, &[oid, &column, schema, name]).await?;
-    let Some(row) = rows.first() else { return Ok(Err(format!("there is no column `{column}`"))) };
+    let Some(row) = rows.first() else { return Ok(Err(format!("there is no column `{column}`").into())) };
     let kind: String = row.get("kind");
     let (is_civil, kind) = match kind.as_str() {
         "timestamp with time zone" => (false, "timestamptz"),
         "timestamp without time zone" | "date" => (true, "timestamp"),
-        _ => return Ok(Err(format!("the column `{column}` is of type `{kind}`, and no time"))),
+        _ => return Ok(Err(format!("the column `{column}` is of type `{kind}`, and no time").into())),
     };
     let Ok(cutoff) = jiff::Timestamp::from_microsecond(cutoff) else {
-        return Ok(Err("it keeps rows from before the beginning of time".to_owned()));
+        return Ok(Err("it keeps rows from before the beginning of time".to_owned().into()));
     };
     let sql = format!(
         "EXPLAIN (FORMAT JSON) SELECT FROM ONLY {} WHERE {} OPERATOR(pg_catalog.<) '{cutoff}'::pg_catalog.{kind}",
@@ -119,12 +138,15 @@ async fn reach(
     );
     let messages = match session.client().simple_query(&sql).await {
         Ok(messages) => messages,
-        Err(error) => {
-            return match error.as_db_error() {
-                Some(fault) => Ok(Err(fault.message().to_owned())),
-                None => Err(session.error(error).into()),
-            };
-        }
+        Err(error) => match error.as_db_error() {
+            // How many there are can be seen when nobody keeps everybody out any more.
+            Some(fault) if *fault.code() == SqlState::LOCK_NOT_AVAILABLE => Vec::new(),
+            Some(fault) => {
+                let needs_select = *fault.code() == SqlState::INSUFFICIENT_PRIVILEGE;
+                return Ok(Err(Fault { message: fault.message().to_owned(), needs_select }));
+            }
+            None => return Err(session.error(error).into()),
+        },
     };
     let text: String = messages
         .iter()

@@ -16,6 +16,8 @@ pub struct Expired {
     pub tables: Vec<Reach>,
     /// Why rows cannot be found by the rule.
     pub fault: Option<String>,
+    /// What to do about that, unless it is to correct the policy.
+    pub help: Option<String>,
 }
 
 /// What a rule reaches in one table.
@@ -53,7 +55,8 @@ pub(super) fn plan(basis: &Basis<'_>, plan: &mut Plan) {
         let expired = basis.expired.get(at);
         if let Some(fault) = expired.and_then(|expired| expired.fault.as_ref()) {
             let message = format!("the retention rule for `{}` cannot be applied: {fault}", table.table);
-            plan.note("rule-fails", message, "correct the policy".to_owned());
+            let help = expired.and_then(|expired| expired.help.clone());
+            plan.note("rule-fails", message, help.unwrap_or_else(|| "correct the policy".to_owned()));
             continue;
         }
         match &rule.by {
@@ -93,6 +96,13 @@ fn rows(basis: &Basis<'_>, plan: &mut Plan, ruled: Ruled<'_>, table: &TableFacts
     let all = table.rows.unwrap_or(0.0).max(table.n_live as f64);
     let share = expected.filter(|_| all > 0.0).map(|rows| (rows / all).min(1.0));
     let gain = share.map(|share| (table.bytes as f64 * share) as u64);
+    if let Some((rows, most, key)) = too_many(rule, expected, all) {
+        let message = format!(
+            "about {rows:.0} rows of `{}` are expired, and `{key}` of its rule allows {most:.0}: none will go if there are more",
+            table.table
+        );
+        plan.note("too-many", message, format!("if they are meant to go, let `{key}` be larger for once"));
+    }
     let version = basis.facts.server.version_num;
     let how = match Method::choose(share, reach.correlation, reach.is_indexed, version) {
         Method::Pages => How::Pages,
@@ -111,6 +121,13 @@ fn rows(basis: &Basis<'_>, plan: &mut Plan, ruled: Ruled<'_>, table: &TableFacts
         archive: rule.archive.as_ref().map(archived),
     };
     plan.push(basis, Class::Retention, work, why, gain);
+}
+
+/// How many rows are expired, of how many that a rule allows to go at once and by which key, when it is too many.
+fn too_many(rule: &RetentionRule, expected: Option<f64>, all: f64) -> Option<(f64, f64, &'static str)> {
+    let limits = [(rule.most_rows as f64, "most_rows"), ((all * rule.most_share).floor(), "most_share")];
+    let (most, key) = limits.into_iter().min_by(|one, two| one.0.total_cmp(&two.0))?;
+    expected.filter(|rows| all > 0.0 && *rows > most).map(|rows| (rows, most, key))
 }
 
 fn partitions(basis: &Basis<'_>, plan: &mut Plan, ruled: Ruled<'_>, table: &TableFacts) {

@@ -129,7 +129,7 @@ fn untidy() -> Given {
     given.table(2, "old").xid_age = Some(180_000_000);
     given.table(3, "events").n_dead = 500_000;
     given.index(11, "orders_at_idx", 1, 200 * MB, Some(80 * MB));
-    given.expired.push(Expired { tables: vec![reach(3, 250_000.0)], fault: None });
+    given.expired.push(Expired { tables: vec![reach(3, 250_000.0)], ..Expired::default() });
     given
 }
 
@@ -142,6 +142,21 @@ fn what_must_be_done_comes_first() {
     analyze: ANALYZE public.orders; -- 300000 rows were changed since it was analysed, 30 %
     reindex: REINDEX INDEX CONCURRENTLY public.orders_at_idx; -- 60 % of its 209715200 bytes are empty [120 MB]
     ");
+}
+
+#[test]
+fn that_more_would_go_than_the_rule_allows_is_told_before() {
+    let told = |allowed: f64| {
+        let mut given = untidy();
+        given.policy.retention[0].most_share = allowed;
+        let notes = given.plan().notes;
+        notes
+            .into_iter()
+            .map(|note| format!("{}: {} ({})", note.code, note.message, note.help.unwrap_or_default()))
+            .collect::<String>()
+    };
+    insta::assert_snapshot!(told(0.1), @"too-many: about 250000 rows of `public.events` are expired, and `most_share` of its rule allows 100000: none will go if there are more (if they are meant to go, let `most_share` be larger for once)");
+    assert_eq!(told(0.5), "");
 }
 
 #[test]
@@ -364,7 +379,7 @@ fn expired_rows_of_partitions_that_stay_go_when_asked() {
     let mut given = months("column = 'at'\nrest = true\nprove = true\narchive.table = 'old.m'\n");
     given.partition(6, 1, "rest", None, None);
     let reached = vec![reach(4, 1e5), Reach { is_civil: true, ..reach(6, 1e5) }];
-    given.expired.push(Expired { tables: reached, fault: None });
+    given.expired.push(Expired { tables: reached, ..Expired::default() });
     insta::assert_snapshot!(given.shown(), @"
     retention: CREATE TABLE IF NOT EXISTS old.m (LIKE public.m); INSERT INTO old.m SELECT * FROM public.m01; ALTER TABLE public.m DETACH PARTITION public.m01; DROP TABLE public.m01; -- its upper bound was 293 d 12 h ago, and 240 d are kept [100 MB]
     retention: CREATE TABLE IF NOT EXISTS old.m (LIKE public.m); INSERT INTO old.m SELECT * FROM public.m02; ALTER TABLE public.m DETACH PARTITION public.m02; DROP TABLE public.m02; -- its upper bound was 265 d 12 h ago, and 240 d are kept [100 MB]
@@ -413,7 +428,11 @@ fn what_cannot_be_applied_is_told() {
     given.table(1, "a");
     given.table(2, "b");
     given.expired = vec![Expired::default(), Expired::default()];
-    given.expired.push(Expired { tables: Vec::new(), fault: Some("column \"no\" does not exist".to_owned()) });
+    given.expired.push(Expired {
+        tables: Vec::new(),
+        fault: Some("column \"no\" does not exist".to_owned()),
+        help: None,
+    });
     insta::assert_snapshot!(given.shown(), @r#"
     (no-such-table) there is no table `public.gone`, for which there is a retention rule
     (not-partitioned) `public.a` is not partitioned, and its retention rule is by partitions

@@ -18,7 +18,8 @@ const RUNS: &str = "
                THEN 'running' ELSE 'died' END) AS outcome,
            pg_catalog.count(h.id) FILTER (WHERE h.outcome = 'done') AS done,
            pg_catalog.count(h.id) FILTER (WHERE h.outcome IN ('blocked', 'deferred', 'failed')) AS not_done,
-           coalesce(pg_catalog.sum(h.bytes_before - h.bytes_after) FILTER (WHERE h.outcome = 'done'), 0)::bigint AS freed
+           coalesce(pg_catalog.sum(CASE WHEN h.kind IN ('vacuum', 'delete-rows') THEN greatest(h.bytes_before - h.bytes_after, 0)
+                                    ELSE h.bytes_before - h.bytes_after END) FILTER (WHERE h.outcome = 'done'), 0)::bigint AS freed
     FROM (SELECT * FROM dbopt.run WHERE command = 'maintain' ORDER BY id DESC LIMIT 10) r
     LEFT JOIN dbopt.history h ON h.run = r.id
     GROUP BY r.id, r.started_at, r.ended_at, r.outcome, r.backend_pid ORDER BY r.id DESC";
@@ -125,6 +126,8 @@ impl Status {
         let closed = now.filter(|now| !policy.run.windows.contains(*now));
         status.next_window = closed.and_then(|now| policy.run.windows.next(now)).map(|next| next.to_string());
         status.judge(policy.overdue.as_secs_f64());
+        // What cannot be done is not among what is due.
+        status.wrong.extend(plan.notes.iter().filter(|note| note.is_trouble()).map(|note| note.message.clone()));
         Ok(status)
     }
 }

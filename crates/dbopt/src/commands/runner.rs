@@ -61,6 +61,16 @@ pub(super) fn exit(reports: &[Report]) -> Exit {
     }
 }
 
+/// What a role needs of dbopt's schema, as docs/run.md says it.
+fn grants(connection: &Connection) -> String {
+    let role = dbopt_sql::quote_ident(connection.username.as_deref().unwrap_or("dbopt_runner"));
+    format!(
+        "a run needs: GRANT USAGE ON SCHEMA dbopt TO {role}; GRANT SELECT ON dbopt.migration TO {role}; \
+         GRANT SELECT, INSERT, UPDATE, DELETE ON dbopt.run, dbopt.journal, dbopt.history TO {role}; \
+         GRANT SELECT, INSERT ON dbopt.audit_record TO {role};"
+    )
+}
+
 /// What a run should look at or write down, and cannot.
 pub(super) fn unseen(unseen: Vec<Unseen>) -> Vec<Finding> {
     unseen.into_iter().map(|unseen| Finding::warning("unseen", unseen.what).help(unseen.help)).collect()
@@ -68,7 +78,8 @@ pub(super) fn unseen(unseen: Vec<Unseen>) -> Vec<Finding> {
 
 /// The failure of a run.
 pub(super) fn failure(error: Error, connection: &Connection) -> Failure {
-    let hint = error.hint(&connection.to_paste());
+    let is_denied = matches!(error, Error::Session(dbopt_pg::Error::PermissionDenied { .. }));
+    let hint = error.hint(&connection.to_paste()).or_else(|| is_denied.then(|| grants(connection)));
     let exit = match error {
         Error::Schema(error) => return migrate::failure(error, connection),
         Error::Session(dbopt_pg::Error::PermissionDenied { .. })

@@ -38,8 +38,14 @@ fn one_plan(document: &mut Document, plan: &Plan) {
     }
     document.table(table);
     let steps = number::plural(plan.items.len(), "step", "steps");
-    let (bytes, seconds) = (number::bytes(plan.gain_bytes() as f64), time(plan.predicted_seconds()));
-    document.paragraph(format!("{steps}, about {bytes} to gain, in about {seconds}."));
+    let bytes = number::bytes(plan.gain_bytes() as f64);
+    let unknown = plan.items.iter().filter(|item| item.predicted_seconds.is_none()).count();
+    let seconds = match plan.items.len() - unknown {
+        0 => "nobody knows yet how long it takes".to_owned(),
+        _ if unknown == 0 => format!("in about {}", time(plan.predicted_seconds())),
+        _ => format!("in about {} and what nobody knows yet of {unknown} of them", time(plan.predicted_seconds())),
+    };
+    document.paragraph(format!("{steps}, about {bytes} to gain, {seconds}."));
     document.heading(2, "Statements");
     let statements: Vec<&str> = plan.items.iter().flat_map(|item| &item.statements).map(String::as_str).collect();
     document.code("sql", statements.join("\n"));
@@ -101,6 +107,9 @@ fn one_run(document: &mut Document, run: &RunView) {
     table = (3..=6).fold(table, Table::right);
     for step in &run.steps {
         let gained = step.bytes_before.zip(step.bytes_after).map(|(before, after)| before - after);
+        // What VACUUM makes free stays in the file, which need not become smaller for it.
+        let is_within = matches!(step.item.work.kind(), "vacuum" | "delete-rows");
+        let gained = gained.filter(|bytes| *bytes > 0 || !is_within);
         table.push([
             Text::from(step.item.class.name()),
             Text::from(step.item.work.object()),
@@ -251,7 +260,7 @@ mod tests {
           1  vacuum   public."a|b"  1.0 MB  2.5 s  history  SHARE UPDATE EXCLUSIVE  half is dead
           2  analyze  public.c                              SHARE UPDATE EXCLUSIVE  it changed
 
-        2 steps, about 1.0 MB to gain, in about 2.5 s.
+        2 steps, about 1.0 MB to gain, in about 2.5 s and what nobody knows yet of 1 of them.
 
         Statements
             VACUUM (TRUNCATE OFF) public."a|b";
@@ -273,7 +282,7 @@ mod tests {
         | 1 | vacuum | public."a\|b" | 1.0 MB | 2.5 s | history | SHARE UPDATE EXCLUSIVE | half is dead |
         | 2 | analyze | public.c |  |  |  | SHARE UPDATE EXCLUSIVE | it changed |
 
-        2 steps, about 1.0 MB to gain, in about 2.5 s.
+        2 steps, about 1.0 MB to gain, in about 2.5 s and what nobody knows yet of 1 of them.
 
         ## Statements
 
