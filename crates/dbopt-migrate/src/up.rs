@@ -50,20 +50,33 @@ enum Refusal {
     Statement(tokio_postgres::Error),
 }
 
-/// Applies a migration unless it was applied before. A transaction that is dropped is rolled back.
+/// Applies a migration unless it was applied before. The lock is free again when this returns.
 async fn apply(
     client: &mut Client,
     migrations: &[Migration],
     migration: &Migration,
 ) -> Result<Result<bool, Refusal>, tokio_postgres::Error> {
     let transaction = client.transaction().await?;
+    let applied = apply_in(&transaction, migrations, migration).await?;
+    match applied {
+        Ok(true) => transaction.commit().await?,
+        Ok(false) | Err(_) => transaction.rollback().await?,
+    }
+    Ok(applied)
+}
+
+async fn apply_in(
+    transaction: &Transaction<'_>,
+    migrations: &[Migration],
+    migration: &Migration,
+) -> Result<Result<bool, Refusal>, tokio_postgres::Error> {
     // Names in migrations are qualified; this keeps what is not, such as operators, from being looked up elsewhere.
     transaction.batch_execute("SET LOCAL search_path = pg_catalog, pg_temp").await?;
     let locked = transaction.query_one("SELECT pg_try_advisory_xact_lock($1)", &[&ADVISORY_LOCK]).await?;
     if !locked.try_get::<_, bool>(0)? {
         return Ok(Err(Refusal::Known(Error::Busy)));
     }
-    let found = match state::find(&transaction).await? {
+    let found = match state::find(transaction).await? {
         Ok(found) => found,
         Err(error) => return Ok(Err(Refusal::Known(error))),
     };
@@ -76,13 +89,13 @@ async fn apply(
     }
     match &found {
         Found::Nothing => {
-            if let Some(error) = cannot_create_schema(&transaction).await? {
+            if let Some(error) = cannot_create_schema(transaction).await? {
                 return Ok(Err(Refusal::Known(error)));
             }
             transaction.batch_execute("CREATE SCHEMA dbopt").await?;
         }
         Found::Empty(schema) | Found::Own(schema, _) => {
-            if let Some(error) = cannot_use(&transaction, schema).await? {
+            if let Some(error) = cannot_use(transaction, schema).await? {
                 return Ok(Err(Refusal::Known(error)));
             }
         }
@@ -97,7 +110,6 @@ async fn apply(
     if let Err(error) = transaction.execute(insert, &parameters).await {
         return Ok(Err(Refusal::Statement(error)));
     }
-    transaction.commit().await?;
     Ok(Ok(true))
 }
 
