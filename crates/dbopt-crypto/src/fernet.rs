@@ -39,7 +39,8 @@ const SKEW: Duration = Duration::from_secs(60);
 
 /// The keys of Fernet tokens. Each is tried, since a token does not say which one made it.
 pub struct FernetReader {
-    keys: Vec<FernetKey>,
+    #[expect(clippy::vec_box, reason = "so that growing moves pointers, and no keys")]
+    keys: Vec<Box<FernetKey>>,
 }
 
 struct FernetKey {
@@ -87,7 +88,7 @@ impl FernetReader {
             let key = Key::parse(text)?;
             let (mac, cipher) = key.bytes().split_at(BLOCK_BYTES);
             let cipher = Aes128Dec::new_from_slice(cipher).map_err(|_| KeyError::Long)?;
-            Ok(FernetKey { mac: HmacSha256::new(mac), cipher })
+            Ok(Box::new(FernetKey { mac: HmacSha256::new(mac), cipher }))
         });
         Ok(Self { keys: keys.collect::<Result<_, KeyError>>()? })
     }

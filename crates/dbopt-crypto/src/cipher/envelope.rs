@@ -39,15 +39,25 @@ pub enum EnvelopeError {
     /// Too few of them.
     #[error("a sealed value has at least {OVERHEAD_BYTES} bytes, not {0}")]
     Short(usize),
-    /// Another version, or no sealed value at all.
+    /// Another version, below 8.
     #[error("version {0} of sealed values is not known")]
     Version(u8),
+    /// No sealed value at all: a plain one, most likely. Its first byte is not told.
+    #[error("it is no sealed value")]
+    Foreign,
     /// Another algorithm.
     #[error("algorithm {0} of sealed values is not known")]
     Algorithm(u8),
     /// A key without a number.
     #[error("a sealed value names no key")]
     Key,
+}
+
+impl EnvelopeError {
+    /// Of a first byte. No text begins with one that might be a version.
+    pub(super) const fn of_version(version: u8) -> Self {
+        if version < 8 { Self::Version(version) } else { Self::Foreign }
+    }
 }
 
 impl<'a> Envelope<'a> {
@@ -58,7 +68,7 @@ impl<'a> Envelope<'a> {
         match bytes.first() {
             None => return Err(short),
             Some(&VERSION) => {}
-            Some(version) => return Err(EnvelopeError::Version(*version)),
+            Some(version) => return Err(EnvelopeError::of_version(*version)),
         }
         let (header, rest) = bytes.split_first_chunk::<HEADER_BYTES>().ok_or(short)?;
         let (nonce, rest) = rest.split_first_chunk().ok_or(short)?;
@@ -89,9 +99,12 @@ mod tests {
         assert_eq!(Envelope::parse(&bytes).expect("an envelope").key.get(), 7);
         assert_eq!(Envelope::parse(&[]), Err(EnvelopeError::Short(0)));
         assert_eq!(Envelope::parse(&bytes[..OVERHEAD_BYTES - 1]), Err(EnvelopeError::Short(OVERHEAD_BYTES - 1)));
-        for (at, byte, error) in
-            [(0, 2, EnvelopeError::Version(2)), (1, 9, EnvelopeError::Algorithm(9)), (5, 0, EnvelopeError::Key)]
-        {
+        for (at, byte, error) in [
+            (0, 2, EnvelopeError::Version(2)),
+            (0, b'j', EnvelopeError::Foreign),
+            (1, 9, EnvelopeError::Algorithm(9)),
+            (5, 0, EnvelopeError::Key),
+        ] {
             let mut bytes = bytes.clone();
             bytes[at] = byte;
             assert_eq!(Envelope::parse(&bytes), Err(error));

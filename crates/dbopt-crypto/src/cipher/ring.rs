@@ -45,8 +45,8 @@ pub struct KeyRing {
 struct Member {
     algorithm: Algorithm,
     state: KeyState,
-    /// None of a destroyed key.
-    cipher: Option<Cipher>,
+    /// None of a destroyed key. In a box, since a map that grows moves what it holds, and wipes nothing.
+    cipher: Option<Box<Cipher>>,
 }
 
 /// Why keys make no ring.
@@ -116,7 +116,7 @@ impl KeyRing {
         key: &DataKey,
     ) -> Result<Self, RingError> {
         let state = if active { KeyState::Active } else { KeyState::Retired };
-        self.insert(number, Member { algorithm, state, cipher: Some(Cipher::new(algorithm, key)) })?;
+        self.insert(number, Member { algorithm, state, cipher: Some(Box::new(Cipher::new(algorithm, key))) })?;
         Ok(self)
     }
 
@@ -193,7 +193,7 @@ impl KeyRing {
     pub(crate) fn sealing(&self) -> Result<(KeyNumber, Algorithm, &Cipher), SealError> {
         let number = self.active.ok_or(SealError::NoActiveKey)?;
         let member = self.keys.get(&number).ok_or(SealError::NoActiveKey)?;
-        let cipher = member.cipher.as_ref().ok_or(SealError::NoActiveKey)?;
+        let cipher = member.cipher.as_deref().ok_or(SealError::NoActiveKey)?;
         Ok((number, member.algorithm, cipher))
     }
 
@@ -203,7 +203,7 @@ impl KeyRing {
         if member.algorithm != algorithm {
             return Err(OpenError::WrongAlgorithm(number));
         }
-        member.cipher.as_ref().ok_or(OpenError::DestroyedKey(number))
+        member.cipher.as_deref().ok_or(OpenError::DestroyedKey(number))
     }
 
     /// Whether a sealed value should be sealed anew: it is under another key than the active one.

@@ -174,7 +174,7 @@ impl KeyRing {
         match read.first() {
             None => return Err(short()),
             Some(&STREAM_VERSION) => {}
-            Some(version) => return Err(invalid(EnvelopeError::Version(*version).into())),
+            Some(version) => return Err(invalid(EnvelopeError::of_version(*version).into())),
         }
         if read.len() < start.len() {
             return Err(short());

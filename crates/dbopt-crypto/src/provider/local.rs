@@ -20,7 +20,8 @@ use crate::{
 /// After a change of the key-encryption key the previous ones unwrap still, until all data keys are wrapped anew.
 pub struct LocalProvider {
     current: KeyId,
-    keks: BTreeMap<KeyId, Cipher>,
+    /// In boxes, since a map that grows moves what it holds, and wipes nothing.
+    keks: BTreeMap<KeyId, Box<Cipher>>,
 }
 
 impl LocalProvider {
@@ -39,10 +40,10 @@ impl LocalProvider {
 }
 
 /// The material may be of any length, so it is brought to 32 bytes, which serve this one purpose.
-fn cipher(kek: &Key) -> Cipher {
+fn cipher(kek: &Key) -> Box<Cipher> {
     let own = Zeroizing::new(HmacSha256::new(kek.bytes()).tag(&[b"dbopt key wrapping v1"]));
     let own = DataKey::from_bytes(&own[..]).expect("a tag has as many bytes as a key");
-    Cipher::new(Algorithm::XChaCha20Poly1305, &own)
+    Box::new(Cipher::new(Algorithm::XChaCha20Poly1305, &own))
 }
 
 impl KeyProvider for LocalProvider {
