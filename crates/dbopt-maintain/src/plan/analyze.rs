@@ -21,7 +21,7 @@ pub(super) fn plan(basis: &Basis<'_>, plan: &mut Plan) {
         let why = match table.kind {
             TableKind::Toast => None,
             TableKind::Partitioned => why_partitioned(basis, table),
-            TableKind::Ordinary | TableKind::Materialized => why(basis, table),
+            TableKind::Ordinary | TableKind::Materialized => why(basis, plan, table),
         };
         due.extend(why.map(|why| (table, why)));
     }
@@ -38,7 +38,7 @@ pub(super) fn plan(basis: &Basis<'_>, plan: &mut Plan) {
     }
 }
 
-fn why(basis: &Basis<'_>, table: &TableFacts) -> Option<String> {
+fn why(basis: &Basis<'_>, plan: &Plan, table: &TableFacts) -> Option<String> {
     let rule = &basis.policy.analyze;
     let live = table.n_live.max(0) as f64;
     if table.analyzed().is_none() && table.rows.is_none() && table.bytes >= LARGE {
@@ -46,7 +46,22 @@ fn why(basis: &Basis<'_>, table: &TableFacts) -> Option<String> {
     }
     let changed = table.n_mod_since_analyze;
     let share = percent(changed as f64, live);
-    rule.changed.reached(changed, live).then(|| format!("{changed} rows were changed since it was analysed, {share}"))
+    if rule.changed.reached(changed, live) {
+        return Some(format!("{changed} rows were changed since it was analysed, {share}"));
+    }
+    // Otherwise the statistics would go on telling of rows that have gone, to queries and to the next plan.
+    let going = going(basis, plan, table);
+    let is_due = going > 0 && rule.changed.reached(changed.saturating_add(going), live);
+    is_due.then(|| format!("about {going} rows of it will have been deleted, {}", percent(going as f64, live)))
+}
+
+/// How many rows the plan is about to delete, as estimated.
+fn going(basis: &Basis<'_>, plan: &Plan, table: &TableFacts) -> i64 {
+    if !plan.has(&table.table, |work| matches!(work, Work::DeleteRows { .. })) {
+        return 0;
+    }
+    let reaches = basis.expired.iter().flat_map(|expired| &expired.tables);
+    reaches.filter(|reach| reach.oid == table.table.oid).filter_map(|reach| reach.rows).sum::<f64>() as i64
 }
 
 fn why_partitioned(basis: &Basis<'_>, table: &TableFacts) -> Option<String> {
