@@ -164,7 +164,7 @@ impl Run<'_> {
                 Batch::Gone(_) => {}
                 Batch::Locked => locked.push(range),
                 Batch::Slow => {
-                    batches.learn(size, since.elapsed());
+                    batches.learn_broken_off(size, since.elapsed());
                     if batches.size() >= size {
                         return Ok(Some(Outcome::Failed(format!("a batch of {size} pages takes too long"))));
                     }
@@ -208,7 +208,7 @@ impl Run<'_> {
                 Batch::Gone(rows) => batches.learn(rows, since.elapsed()),
                 Batch::Locked => locked.push(range.clone()),
                 Batch::Slow => {
-                    batches.learn(size, since.elapsed());
+                    batches.learn_broken_off(size, since.elapsed());
                     if batches.size() >= size {
                         return Ok(Some(Outcome::Failed(format!("a batch of {size} rows takes too long"))));
                     }
