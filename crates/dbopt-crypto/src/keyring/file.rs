@@ -99,12 +99,14 @@ impl KeyringFile {
 
     /// Locks it for a change, or says that somebody else has. It need not be there yet.
     pub fn lock(&self) -> Result<LockedKeyring, FileError> {
-        let path = beside(&self.path, ".lock");
+        // A link is followed, so that it stays one, and whoever comes by another way meets the same lock.
+        let file = Self::new(fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone()));
+        let path = beside(&file.path, ".lock");
         // The lock's file stays where it is: removing it could not be told from somebody else's waiting for it.
         let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path);
         let lock = lock.map_err(|error| self.unwritten(error))?;
         match lock.try_lock() {
-            Ok(()) => Ok(LockedKeyring { file: self.clone(), _lock: lock }),
+            Ok(()) => Ok(LockedKeyring { file, _lock: lock }),
             Err(TryLockError::WouldBlock) => Err(FileError::Locked(self.name())),
             Err(TryLockError::Error(error)) => Err(self.unwritten(error)),
         }
@@ -141,9 +143,8 @@ impl LockedKeyring {
     }
 
     fn write(&self, ring: &Keyring) -> io::Result<()> {
-        // A link is followed, so that it stays one.
-        let path = fs::canonicalize(&self.file.path).unwrap_or_else(|_| self.file.path.clone());
-        let new = beside(&path, ".new");
+        let path = &self.file.path;
+        let new = beside(path, ".new");
         // One that a killed program left behind; the lock says that nobody is writing it.
         match fs::remove_file(&new) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -151,7 +152,7 @@ impl LockedKeyring {
         }
         let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&new)?;
         let written = file.write_all(ring.to_json().as_bytes()).and_then(|()| file.sync_all());
-        let moved = written.and_then(|()| fs::rename(&new, &path));
+        let moved = written.and_then(|()| fs::rename(&new, path));
         if moved.is_err() {
             let _ = fs::remove_file(&new);
         }
@@ -235,9 +236,10 @@ mod tests {
         let (folder, file) = file();
         let target = folder.path().join("target");
         std::os::unix::fs::symlink(&target, file.path()).expect("a link");
-        let locked = file.lock().expect("locked");
         fs::write(&target, Keyring::new(id("shop")).to_json()).expect("written");
         fs::set_permissions(&target, fs::Permissions::from_mode(0o600)).expect("changed");
+        let locked = file.lock().expect("locked");
+        assert!(matches!(KeyringFile::new(&target).lock(), Err(FileError::Locked(_))), "one lock by both ways");
         locked.replace(&ring()).expect("written");
         assert!(fs::symlink_metadata(file.path()).expect("a link").is_symlink());
         assert_eq!(file.read().expect("a ring"), ring_of(&target));
