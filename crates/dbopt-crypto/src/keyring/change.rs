@@ -245,6 +245,18 @@ pub(super) mod tests {
         assert_eq!(third.entry(number(1)).map(|entry| entry.wrapped.clone()), Some(None));
     }
 
+    /// A file that is kept today unwraps for ever. The ring is [`ring`], with its first key destroyed.
+    #[test]
+    fn kept_rings_unwrap() {
+        let text = include_bytes!("../../../../fuzz/seeds/keyring/shop.keys");
+        let (ring, provider) = (Keyring::parse(text).expect("a ring"), provider("kek-1", 1));
+        let customer = ring.ring(&id("customer"), &provider).expect("a ring");
+        assert_eq!(customer.active(), Some(number(3)));
+        ring.index_key(&id("lookup"), 1, &provider).expect("a key");
+        let (_, count) = ring.rewrapped(&provider).expect("wrapped");
+        assert_eq!(count, 0);
+    }
+
     #[test]
     fn generations_of_index_keys_differ() {
         let (provider, ring, lookup) = (provider("kek-1", 1), ring(), id("lookup"));

@@ -40,6 +40,14 @@ pub enum StoreError {
     /// The ring does not give them.
     #[error(transparent)]
     Keyring(#[from] KeyringError),
+    /// A blind index is to have terms of no bits, or of more than there are.
+    #[error("index `{index}` cannot have terms of {bits} bits")]
+    Bits {
+        /// The column of the terms.
+        index: String,
+        /// The bits.
+        bits: u16,
+    },
 }
 
 impl KeyStore {

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use zeroize::Zeroizing;
 
 use super::{ColumnRule, EncryptionPolicy};
-use crate::{BlindIndex, Envelope, KeyRing, KeyStore, KeyringError, OpenError, SealError, StoreError};
+use crate::{BlindIndex, Envelope, KeyRing, KeyStore, OpenError, SealError, StoreError};
 
 /// All columns of a policy.
 #[derive(Debug)]
@@ -59,8 +59,8 @@ impl FieldCipher {
                     let key = store.index_key(&index.purpose, version.version.into())?;
                     let (table, column) = (rule.table_name(), &rule.column);
                     let blind = BlindIndex::new(&key, &table, column, version.version, version.form, version.bits);
-                    // A policy's bits are in range.
-                    blind.ok_or_else(|| KeyringError::Kind(index.purpose.clone()).into())
+                    // Those of a policy that was read are in range.
+                    blind.ok_or_else(|| StoreError::Bits { index: index.column.clone(), bits: version.bits })
                 });
                 Ok((index.column.clone(), versions.collect::<Result<_, StoreError>>()?))
             });
@@ -148,7 +148,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::{EnvelopeError, KeyId, KeyProvider, Keyring, KeyringFile, NewKey};
+    use crate::{EnvelopeError, KeyId, KeyProvider, Keyring, KeyringError, KeyringFile, NewKey};
 
     const POLICY: &str = "policy = 'encryption'\nversion = 1\nkeyring = 'shop.keys'\n\
         [kek]\nname = 'kek-1'\ncommand = ['echo', '000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f']\n\
