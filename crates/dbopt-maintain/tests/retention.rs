@@ -56,6 +56,28 @@ async fn expired_rows_go_in_batches_and_no_other_and_none_is_left_dead() {
 }
 
 #[tokio::test]
+async fn how_far_it_is_is_told_after_each_batch() {
+    for (method, last) in [(Method::Pages, "deleting"), (Method::Keys, "deleting, 3000 rows so far")] {
+        let database = database(Cluster::shared(), TABLE).await;
+        let rule = Retention { method, ..retention() };
+        let mut actions: Vec<Box<dyn dbopt_run::Action>> =
+            vec![Box::new(DeleteRows::new(&table(&database, "t"), rule))];
+        let mut told = Vec::new();
+        let mut runner = start(&database, small()).await;
+        let reports = runner
+            .execute(&mut actions, &mut |event| {
+                if let Event::Progress(progress) = event {
+                    told.push(progress.phase.clone());
+                }
+            })
+            .await
+            .expect("it runs");
+        runner.finish(&reports).await.expect("it ends");
+        assert!(told.len() > 5 && told.last().is_some_and(|phase| phase == last), "{told:?}");
+    }
+}
+
+#[tokio::test]
 async fn times_without_a_zone_and_days_are_judged_by_the_applications_clock() {
     for (kind, method) in [("timestamp", Method::Pages), ("date", Method::Keys)] {
         let sql = format!(

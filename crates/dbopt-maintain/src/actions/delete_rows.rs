@@ -217,6 +217,10 @@ impl Run<'_> {
                 Batch::Failed(reason) => return Ok(Some(Outcome::Failed(reason))),
             }
             from = range.1;
+            // How many there are is not known before the end.
+            let phase = format!("deleting, {} rows so far", self.deleted);
+            let progress = Progress { phase, blocks_done: 0, blocks_total: 0, waits_for: None };
+            (hands.on_event)(Event::Progress(&progress));
             self.vacuum_between(hands).await?;
         }
         self.again(hands, file, locked).await
