@@ -22,12 +22,24 @@
 //! [`Tokens`] issues and verifies signed tokens, each key with one algorithm; [`Sessions`] refreshes them and takes them back.
 #![warn(missing_docs)]
 
+#[cfg(all(feature = "policy", feature = "token"))]
+mod access;
+#[cfg(feature = "axum")]
+pub mod axum;
+#[cfg(feature = "token")]
+mod identity;
 #[cfg(feature = "password")]
 mod password;
 mod role;
 #[cfg(feature = "token")]
 mod token;
+#[cfg(feature = "tower")]
+pub mod tower;
 
+#[cfg(all(feature = "policy", feature = "token"))]
+pub use access::AccessPolicy;
+#[cfg(feature = "token")]
+pub use identity::Identity;
 #[cfg(all(feature = "password", feature = "policy"))]
 pub use password::PasswordPolicy;
 #[cfg(feature = "password")]
@@ -36,6 +48,10 @@ pub use password::{
     Proposal, StoredError, Verdict, calibrate,
 };
 pub use role::{Decision, Denial, InvalidPermission, InvalidRoles, Matrix, Permission, Role, is_permission};
+#[cfg(feature = "postgres")]
+pub use token::PostgresSessions;
+#[cfg(feature = "redis")]
+pub use token::RedisSessions;
 #[cfg(feature = "token")]
 pub use token::{
     Claims, Grant, Inspected, InvalidKey, InvalidKeys, IssueError, KeySet, MemorySessions, NewSession, PROVIDER, Pair,

@@ -24,6 +24,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 2, name: "audit", sql: include_str!("../../../migrations/0002_audit.sql") },
     Migration { number: 3, name: "run", sql: include_str!("../../../migrations/0003_run.sql") },
     Migration { number: 4, name: "limit", sql: include_str!("../../../migrations/0004_limit.sql") },
+    Migration { number: 5, name: "auth", sql: include_str!("../../../migrations/0005_auth.sql") },
 ];
 
 impl Migration {

@@ -8,8 +8,10 @@ use std::{
 
 use super::{NewSession, Rotation, SessionId, SessionStore, Standing, StoreError};
 
-/// How often what has ended is looked for: with so many changes between.
+/// After how many changes what has ended is looked for.
 const SWEEP: u32 = 1024;
+/// How often at most it is looked for because there is no room.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Remembers sessions until the process ends. What it holds is bounded: beyond that it is full, and no session begins.
 #[derive(Debug)]
@@ -25,6 +27,7 @@ struct All {
     subjects: HashMap<Box<str>, (u64, Instant)>,
     tokens: HashMap<Box<str>, Instant>,
     changes: u32,
+    swept: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -50,8 +53,9 @@ impl MemorySessions {
         let mut all = self.lock();
         all.changes += 1;
         let fullest = all.sessions.len().max(all.subjects.len()).max(all.tokens.len());
-        if all.changes >= SWEEP || (fullest >= self.most && all.changes > 1) {
-            all.changes = 0;
+        let may_sweep = all.swept.is_none_or(|swept| now.saturating_duration_since(swept) >= PAUSE);
+        if all.changes >= SWEEP || (fullest >= self.most && may_sweep) {
+            (all.changes, all.swept) = (0, Some(now));
             all.sessions.retain(|_, session| !session.has_ended(now));
             all.subjects.retain(|_, (_, until)| *until > now);
             all.tokens.retain(|_, until| *until > now);

@@ -6,17 +6,25 @@ mod key;
 mod keyset;
 mod material;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "redis")]
+mod redis;
 mod refresh;
 mod refused;
 mod sessions;
 mod store;
 mod tokens;
 
+#[cfg(feature = "redis")]
+pub use self::redis::RedisSessions;
 pub use claims::{Claims, Grant};
 pub use key::{InvalidKey, TokenKey};
 pub use keyset::{InvalidKeys, KeySet};
 pub use material::PROVIDER;
 pub use memory::MemorySessions;
+#[cfg(feature = "postgres")]
+pub use postgres::PostgresSessions;
 pub use refused::{Reason, Refused};
 pub use sessions::{Pair, SessionConfig, Sessions};
 pub use store::{NewSession, Rotation, SessionId, SessionStore, Standing, StoreError};

@@ -1,0 +1,129 @@
+//! Tests of the policy.
+
+use std::time::{Duration, SystemTime};
+
+use super::*;
+use crate::{Grant, MemorySessions};
+
+fn read(body: &str) -> Result<(AccessPolicy, Vec<String>), Vec<String>> {
+    let text = format!("policy = 'access'\nversion = 1\n{body}");
+    let codes = |findings: &[dbopt_finding::Finding]| findings.iter().map(|finding| finding.code.to_string()).collect();
+    match dbopt_policy::parse::<AccessPolicy>(text, "a.toml") {
+        Ok(loaded) => Ok((loaded.policy, codes(&loaded.findings))),
+        Err(refused) => Err(codes(&refused.findings)),
+    }
+}
+
+const TOKEN: &str = "[token]\nissuer = 'id'\naudience = 'orders'\n";
+
+#[test]
+fn each_key_has_its_effect() {
+    let (policy, weak) = read(
+        "permissions = ['orders:read', 'orders:write']\n\
+         [token]\nissuer = 'id'\naudience = 'orders'\nkind = 'JWT'\nlifetime = '5m'\nlongest = '10m'\nleeway = '5s'\n\
+         most_bytes = '4kB'\nsigning = 'k2'\n\
+         key.k1 = { algorithm = 'ES256', secret = 'file:k1.pem', until = '2026-12-01T00:00:00Z' }\n\
+         key.k2 = { algorithm = 'EdDSA', secret = 'file:k2.pem' }\n\
+         [session]\nidle = '1h'\nlongest = '2d'\ngrace = '0s'\nkey_of_new = 'r2'\n\
+         key.r1.secret = 'env:R1'\nkey.r2.secret = 'env:R2'\nkey.r3.secret = 'env:R3'\n\
+         [role.viewer]\npermissions = ['orders:read']\n\
+         [role.admin]\ninherits = ['viewer']\npermissions = ['orders:*']\nall_tenants = true\n",
+    )
+    .expect("good");
+    assert_eq!(weak, [""; 0]);
+    let config = policy.token.as_ref().expect("tokens");
+    assert_eq!((&*config.issuer, &*config.audience, &*config.kind), ("id", "orders", "JWT"));
+    let seconds = [config.lifetime, config.longest, config.leeway].map(|time| time.as_secs());
+    assert_eq!((seconds, config.most_bytes), ([300, 600, 5], 4096));
+    assert_eq!(policy.signing.as_deref(), Some("k2"));
+    let ends: Vec<_> = policy.keys.iter().map(|key| (&*key.id, key.algorithm, key.until.is_some())).collect();
+    assert_eq!(ends, [("k1", Algorithm::ES256, true), ("k2", Algorithm::EdDSA, false)]);
+    let session = policy.session;
+    let seconds = [session.idle, session.longest, session.grace].map(|time| time.as_secs());
+    assert_eq!(seconds, [3_600, 2 * 86_400, 0]);
+    assert_eq!(policy.refresh.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>(), ["r2", "r1", "r3"]);
+    let write = policy.matrix.permission("orders:write").expect("a permission");
+    assert!(policy.matrix.allows_in(&["admin"], write, None, "acme") && !policy.matrix.allows(&["viewer"], write));
+}
+
+#[test]
+fn weak_choices_are_told() {
+    let weak = |body: &str| read(body).expect("valid").1;
+    assert_eq!(weak(TOKEN), [""; 0]);
+    assert_eq!(weak(&format!("{TOKEN}longest = '30d'")), ["long-lifetime"]);
+    assert_eq!(weak(&format!("{TOKEN}leeway = '1h'")), ["wide-leeway"]);
+    assert_eq!(weak("session.longest = '3650d'"), ["long-session"]);
+    assert_eq!(weak("session.grace = '1h'"), ["long-grace"]);
+    assert_eq!(weak("permissions = ['a:b']"), ["unused-permission"]);
+    assert_eq!(weak("[role.nothing]"), ["empty-role"]);
+    let two = format!(
+        "{TOKEN}signing = 'k2'\nkey.k1 = {{ algorithm = 'HS256', secret = 'env:A' }}\nkey.k2 = {{ algorithm = 'HS256', secret = 'env:B' }}"
+    );
+    assert_eq!(weak(&two), ["endless-key"]);
+}
+
+#[test]
+fn faults_are_told() {
+    let faults = |body: &str| read(body).expect_err("faults");
+    assert_eq!(faults("[token]"), ["missing-key", "missing-key"]);
+    assert_eq!(faults("[token]\nissuer = ''\naudience = ' '"), ["bad-value", "bad-value"]);
+    assert_eq!(faults(&format!("{TOKEN}lifetime = '2h'\nlongest = '1h'")), ["contradiction"]);
+    assert_eq!(faults(&format!("{TOKEN}lifetime = '500ms'")), ["out-of-range"]);
+    assert_eq!(faults(&format!("{TOKEN}most_bytes = '1MB'")), ["out-of-range"]);
+    assert_eq!(faults(&format!("{TOKEN}signing = 'k1'")), ["unknown-key-name"]);
+    assert_eq!(faults(&format!("{TOKEN}key.k1 = {{ algorithm = 'none', secret = 'env:A' }}")), ["bad-value"]);
+    assert_eq!(faults(&format!("{TOKEN}key.k1 = {{ secret = 'hunter2' }}")), ["missing-key", "bad-secret"]);
+    assert_eq!(
+        faults(&format!("{TOKEN}key.k1 = {{ algorithm = 'HS256', secret = 'env:A', until = 'soon' }}")),
+        ["bad-time"]
+    );
+    let shared = format!(
+        "{TOKEN}key.k1 = {{ algorithm = 'HS256', secret = 'env:A' }}\nkey.k2 = {{ algorithm = 'RS256', secret = 'env:A' }}"
+    );
+    assert_eq!(faults(&shared), ["shared-key"]);
+    assert_eq!(faults("session = { idle = '2d', longest = '1d' }"), ["contradiction"]);
+    assert_eq!(faults("session.key_of_new = 'r1'"), ["unknown-key-name"]);
+    assert_eq!(faults("session.key = { a.secret = 'env:A', b.secret = 'env:B' }"), ["missing-key"]);
+    assert_eq!(
+        faults("permissions = ['Orders', 'a:b', 'a:b']\nrole.r.permissions = ['a:*']"),
+        ["bad-permission", "same-permission"]
+    );
+    assert_eq!(
+        faults("permissions = ['a:b']\n[role.r]\npermissions = ['c:*']\ninherits = ['x']"),
+        ["unknown-permission", "unknown-role"]
+    );
+    assert_eq!(faults("[role.a]\ninherits = ['b']\n[role.b]\ninherits = ['a']"), ["role-cycle"]);
+}
+
+/// The shipped policy, with keys that a test may have.
+#[tokio::test]
+async fn the_shipped_policy_works() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../policies/access.toml");
+    let options = dbopt_policy::Options { secrets: false };
+    let mut policy = dbopt_policy::load_with::<AccessPolicy>(path, options).expect("good").policy;
+    assert!(policy.keys().is_err(), "its keys are not here");
+    let folder = std::env::temp_dir().join(format!("dbopt-access-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let write = |name: &str, bytes: &[u8]| {
+        let path = folder.join(name);
+        std::fs::write(&path, bytes).expect("written");
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("changed");
+        SecretRef::File(path)
+    };
+    policy.keys.retain(|key| Some(&key.id) == policy.signing.as_ref());
+    policy.keys[0].secret = write("token.pem", include_bytes!("../../tests/keys/ed25519.pem"));
+    policy.refresh[0].1 = write("refresh", "6b1d".repeat(16).as_bytes());
+    policy.refresh.truncate(1);
+    let sessions = policy.sessions(MemorySessions::new(10)).expect("keys");
+    let pair = sessions.begin(&Grant::new("user-7").tenant("acme").roles(["analyst"])).await.expect("a pair");
+    let verified = sessions.verify(&pair.access).await.expect("right");
+    let identity = crate::Identity::new(verified, std::sync::Arc::new(policy.matrix.clone()));
+    assert!(identity.allows("reports:read") && identity.allows_in("orders:read", "acme"));
+    assert!(!identity.allows_in("orders:read", "other") && !identity.allows("users:manage"));
+    assert!(
+        pair.claims.expires - pair.claims.issued <= 3_600
+            && SystemTime::now() > SystemTime::UNIX_EPOCH + Duration::from_secs(pair.claims.issued)
+    );
+    std::fs::remove_dir_all(folder).expect("removed");
+}
