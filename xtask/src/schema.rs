@@ -8,7 +8,7 @@ use crate::metadata::Metadata;
 use crate::shell::{capture, cargo, say};
 
 /// The formats that have a schema, by the name under which `dbopt schema` knows them.
-const NAMES: [&str; 15] = [
+const NAMES: [&str; 16] = [
     "advice",
     "apply",
     "audit",
@@ -24,6 +24,7 @@ const NAMES: [&str; 15] = [
     "password-calibrate",
     "policy",
     "snapshot",
+    "token",
 ];
 
 /// Whether to write the schemas or to look whether they are up to date.

@@ -69,6 +69,9 @@ pub(crate) enum Command {
     /// Check policies, or describe them to an editor
     #[command(subcommand)]
     Policy(Policy),
+    /// Issue and verify tokens by a policy, or look into one
+    #[command(subcommand)]
+    Token(Token),
     /// Print the JSON Schema of an output format
     Schema {
         /// Which format
@@ -178,6 +181,7 @@ pub(crate) enum SchemaOf {
     PasswordCalibrate,
     Policy,
     Snapshot,
+    Token,
 }
 
 /// Where to connect, by libpq's conventions.
@@ -900,4 +904,62 @@ pub(crate) struct PasswordVerify {
 /// A size in bytes, as in a policy.
 fn size(text: &str) -> Result<u64, String> {
     dbopt_policy::Bytes::parse(text).map(|bytes| bytes.0).map_err(said)
+}
+
+/// `dbopt token`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Token {
+    /// Issue a token with the key of a policy that signs
+    Issue(TokenIssue),
+    /// Say whether a token, from the terminal or a line of standard input, is right, and what it allows
+    #[command(
+        after_help = "Exit codes: 0 it is right, 1 it is refused or the permission is denied, 2 usage, or a policy that cannot be used.\n\
+                      Revocations are kept by the service that made them, and are not known here."
+    )]
+    Verify(TokenVerify),
+    /// Show what a token says, without looking at its signature
+    #[command(after_help = "Exit codes: 0 done, 1 it has not the form of a token, 2 usage.")]
+    Inspect(TokenInspect),
+}
+
+/// `dbopt token issue`
+#[derive(Args, Clone, Debug)]
+pub(crate) struct TokenIssue {
+    /// Policy of kind `access`
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) policy: std::path::PathBuf,
+    /// Whom it is for
+    #[arg(long, value_name = "NAME")]
+    pub(crate) subject: String,
+    /// The tenant that the subject belongs to
+    #[arg(long, value_name = "NAME")]
+    pub(crate) tenant: Option<String>,
+    /// A role of the subject; may be given several times
+    #[arg(long = "role", value_name = "NAME")]
+    pub(crate) roles: Vec<String>,
+}
+
+/// `dbopt token verify`
+#[derive(Args, Clone, Debug)]
+pub(crate) struct TokenVerify {
+    /// Policy of kind `access`
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) policy: std::path::PathBuf,
+    /// Say whether it gives this permission, and why
+    #[arg(long, value_name = "NAME")]
+    pub(crate) permission: Option<String>,
+    /// On what belongs to this tenant
+    #[arg(long, value_name = "NAME", requires = "permission")]
+    pub(crate) tenant: Option<String>,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
+    pub(crate) format: ReportFormat,
+}
+
+/// `dbopt token inspect`
+#[derive(Args, Clone, Debug)]
+pub(crate) struct TokenInspect {
+    /// Output format
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
+    pub(crate) format: ReportFormat,
 }

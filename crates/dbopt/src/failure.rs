@@ -54,6 +54,15 @@ impl Failure {
         self
     }
 
+    /// A fault of a policy, or of what it refers to.
+    pub(crate) fn fault(fault: dbopt_policy::Fault) -> Self {
+        let failure = Self::usage(fault.message);
+        match fault.help {
+            Some(help) => failure.hint(help),
+            None => failure,
+        }
+    }
+
     /// A file that could not be opened, read or written.
     pub(crate) fn file(verb: &str, name: &str, error: &std::io::Error) -> Self {
         let message = match error.kind() {

@@ -6,6 +6,7 @@ use dbopt_policy::Kind;
 pub(crate) const KINDS: &[Kind] = &[
     Kind::of::<dbopt_crypto::EncryptionPolicy>(),
     Kind::of::<dbopt_maintain::MaintenancePolicy>(),
+    Kind::of::<dbopt_auth::AccessPolicy>(),
     Kind::of::<dbopt_auth::PasswordPolicy>(),
     Kind::of::<dbopt_ratelimit::LimitPolicy>(),
     Kind::of::<dbopt_run::RunPolicy>(),

@@ -50,6 +50,7 @@ pub(crate) fn schema(of: SchemaOf) -> Result<Exit, Failure> {
         SchemaOf::PasswordCalibrate => schemars::schema_for!(view::password::CalibrateView).to_value(),
         SchemaOf::Policy => schemars::schema_for!(view::policy::PolicyView).to_value(),
         SchemaOf::Snapshot => dbopt_catalog::snapshot::schema(),
+        SchemaOf::Token => schemars::schema_for!(view::token::TokenView).to_value(),
     };
     output::json(None, &schema)?;
     Ok(Exit::Done)

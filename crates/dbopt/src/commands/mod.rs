@@ -22,6 +22,7 @@ mod runner;
 mod secret;
 mod snapshot;
 mod statistics;
+mod token;
 
 use crate::{
     cli::{Cli, Command, Global},
@@ -56,6 +57,7 @@ pub(crate) fn run(cli: Cli, stderr: Stderr) -> Result<Exit, Failure> {
         Command::Limits(args) => limits::run(&context, &args),
         Command::Password(args) => password::run(&context, &args),
         Command::Policy(args) => policy::run(&context, &args),
+        Command::Token(args) => token::run(&context, &args),
         Command::Schema { of } => generate::schema(of),
         Command::Completions { shell } => generate::completions(shell),
         Command::Man { folder } => generate::man(&folder),

@@ -8,7 +8,6 @@ use std::{
 
 use dbopt_auth::{Cost, PasswordConfig, PasswordError, PasswordPolicy, Passwords, Verdict, calibrate};
 use dbopt_finding::Finding;
-use dbopt_policy::Fault;
 
 use super::{Context, read, secret};
 use crate::{
@@ -108,13 +107,7 @@ fn passwords(context: &Context, policy: Option<&Path>) -> Result<Passwords, Fail
         Failure::usage(format!("the policy `{}` cannot be used", path.display())).findings(refused.findings)
     })?;
     context.stderr.findings(&loaded.findings);
-    loaded.policy.passwords().map_err(|fault: Fault| {
-        let failure = Failure::usage(fault.message);
-        match fault.help {
-            Some(help) => failure.hint(help),
-            None => failure,
-        }
-    })
+    loaded.policy.passwords().map_err(Failure::fault)
 }
 
 fn failure(error: PasswordError) -> Failure {

@@ -12,6 +12,7 @@ pub(crate) mod maintain;
 pub(crate) mod migrate;
 pub(crate) mod password;
 pub(crate) mod simulation;
+pub(crate) mod token;
 
 /// A statement cut to a length that fits a line, on one line.
 fn one_line(sql: &str, most: usize) -> String {

@@ -18,6 +18,7 @@ pub(crate) mod password;
 pub(crate) mod policy;
 pub(crate) mod redact;
 pub(crate) mod simulation;
+pub(crate) mod token;
 
 /// Version of the wire formats.
 pub(crate) const SCHEMA_VERSION: u32 = 1;
