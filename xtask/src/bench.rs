@@ -9,6 +9,7 @@ use serde_json::Value;
 mod advise;
 mod agree;
 mod audit;
+mod auth;
 mod classes;
 mod crypto;
 mod limits;
@@ -42,6 +43,8 @@ enum Bench {
     Audit(audit::Args),
     /// Sealing and opening fields beside bare ciphers of three libraries
     Crypto(crypto::Args),
+    /// Passwords, tokens and permissions beside libargon2, ring and aws-lc-rs
+    Auth(auth::Args),
     /// The rate limiter beside governor, limitador, moka and bare commands
     Limits(limits::Args),
     /// Maintenance: estimates, retention, and predictions, against what comes of them
@@ -58,6 +61,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Bench::Audit(args) => audit::run(&dbopt()?, args),
         // Libraries are measured.
         Bench::Crypto(args) => crypto::run(args),
+        Bench::Auth(args) => auth::run(args),
         Bench::Limits(args) => limits::run(args),
         Bench::Maintain(args) => maintain::run(args),
     }

@@ -25,6 +25,7 @@ pub(crate) struct Args {
 const SEEDS: &[(&str, &[(&str, &str)])] = &[
     ("analyze", &[("examples/shop", ".sql"), ("crates/dbopt-catalog/tests/common", ".sql")]),
     ("audit", &[("fuzz/seeds/audit", "")]),
+    ("auth", &[("fuzz/seeds/auth", "")]),
     ("connection", &[("fuzz/seeds/connection", "")]),
     ("ddl", &[("examples/shop", ".sql"), ("crates/dbopt-catalog/tests/common", ".sql")]),
     ("explain", &[("examples/shop", "plan.json"), ("examples/shop", "plan.txt"), ("crates/dbopt-plan/tests/data", "")]),

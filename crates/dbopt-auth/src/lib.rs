@@ -26,6 +26,8 @@
 mod access;
 #[cfg(feature = "axum")]
 pub mod axum;
+#[cfg(all(feature = "password", feature = "token"))]
+mod fuzz;
 #[cfg(feature = "token")]
 mod identity;
 #[cfg(feature = "password")]
@@ -38,6 +40,9 @@ pub mod tower;
 
 #[cfg(all(feature = "policy", feature = "token"))]
 pub use access::AccessPolicy;
+#[cfg(all(feature = "password", feature = "token"))]
+#[doc(hidden)]
+pub use fuzz::fuzz;
 #[cfg(feature = "token")]
 pub use identity::Identity;
 #[cfg(all(feature = "password", feature = "policy"))]

@@ -164,6 +164,7 @@ fn each_wrong_header_is_refused_for_its_reason() {
         (r#"{"alg":"HS256","kid":"h1"}"#.to_owned(), Type),
         (own("typ", json!("JWT")), Type),
         (own("typ", json!("rt+jwt")), Type),
+        (own("typ", json!("application/application/at+jwt")), Type),
         (own("typ", json!(7)), Type),
         (r#"{"alg":"HS256","alg":"none","kid":"h1","typ":"at+jwt"}"#.to_owned(), Duplicate),
         (r#"{"alg":"HS256","kid":"h1","typ":"at+jwt","\u006bid":"h2"}"#.to_owned(), Duplicate),

@@ -17,9 +17,8 @@ use axum::{
     routing::{get, post},
 };
 use dbopt_auth::{
-    AccessPolicy, Grant, Identity, MemorySessions, Pair, PasswordPolicy, Passwords, Sessions, Verdict,
-    axum::Require,
-    tower::AuthLayer,
+    AccessPolicy, Grant, Identity, MemorySessions, Pair, PasswordError, PasswordPolicy, Passwords, Sessions, Verdict,
+    axum::Require, tower::AuthLayer,
 };
 use dbopt_policy::Policy;
 use dbopt_ratelimit::{
@@ -84,10 +83,8 @@ pub fn service(folder: &Path) -> anyhow::Result<Router> {
         // The last layer is the first gate.
         .layer(limits)
         .layer(auth);
-    let open = Router::new()
-        .route("/login", post(login))
-        .route("/refresh", post(refresh))
-        .route("/logout", post(logout));
+    let open =
+        Router::new().route("/login", post(login)).route("/refresh", post(refresh)).route("/logout", post(logout));
     Ok(guarded.merge(open).with_state(app))
 }
 
@@ -116,8 +113,9 @@ async fn login(State(app): State<App>, check: Check<MemoryStore>, body: String) 
             }
             app.users.grant(&name)
         }
-        Ok(Ok(Verdict::Wrong)) => None,
-        // Too many at once, or a stored hash that cannot be used: it is not the client's fault, and it may come again.
+        // That a stored hash cannot be used is for the log alone: it says that there is such a user.
+        Ok(Ok(Verdict::Wrong) | Err(PasswordError::Stored(_))) => None,
+        // Too many at once, which is not the client's fault: it may come again.
         Ok(Err(_)) | Err(_) => return StatusCode::SERVICE_UNAVAILABLE.into_response(),
     };
     match grant {

@@ -20,7 +20,10 @@ fn service() -> (tempfile::TempDir, Router) {
     };
     for name in ["access.toml", "passwords.toml", "ratelimit.toml"] {
         let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).expect("a policy");
-        write(name, &text.replace("env:GUARDED_TOKEN_KEY", "file:token").replace("env:GUARDED_REFRESH_KEY", "file:refresh"));
+        write(
+            name,
+            &text.replace("env:GUARDED_TOKEN_KEY", "file:token").replace("env:GUARDED_REFRESH_KEY", "file:refresh"),
+        );
     }
     write("token", &"6b1d".repeat(16));
     write("refresh", &"f00d".repeat(16));

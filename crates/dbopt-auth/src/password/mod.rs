@@ -18,3 +18,9 @@ pub use pepper::{InvalidPeppers, Peppers};
 #[cfg(feature = "policy")]
 pub use policy::PasswordPolicy;
 pub use stored::StoredError;
+
+/// Reads a text as a stored hash.
+#[cfg(feature = "token")]
+pub(crate) fn fuzz_stored(text: &str) {
+    let _ = stored::Stored::parse(text);
+}

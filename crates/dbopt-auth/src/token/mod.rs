@@ -29,3 +29,21 @@ pub use refused::{Reason, Refused};
 pub use sessions::{Pair, SessionConfig, Sessions};
 pub use store::{NewSession, Rotation, SessionId, SessionStore, Standing, StoreError};
 pub use tokens::{Inspected, IssueError, TokenConfig, Tokens, Verified};
+
+/// Reads a text as a refresh token, with a key that nobody has.
+#[cfg(feature = "password")]
+pub(crate) fn fuzz_refresh(text: &str) {
+    assert!(refresh::RefreshTokens::new(Vec::new()).read(text).is_err());
+}
+
+/// Claims that were read are read again as they are written.
+#[cfg(feature = "password")]
+pub(crate) fn fuzz_claims(claims: &Claims) {
+    assert_eq!(Claims::read(claims.to_json()).as_ref(), Ok(claims));
+}
+
+/// Signs a message of any form.
+#[cfg(feature = "password")]
+pub(crate) fn fuzz_sign(key: &TokenKey, message: &[u8]) -> Option<Vec<u8>> {
+    key.sign(message)
+}

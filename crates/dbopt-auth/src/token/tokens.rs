@@ -222,7 +222,10 @@ impl Tokens {
         }
         // `application/` may be left out, and case does not matter (RFC 7515, section 4.1.9).
         let kind = header.get("typ").and_then(Value::as_str).ok_or(Reason::Type)?;
-        let bare = |kind: &str| kind.to_ascii_lowercase().trim_start_matches("application/").to_owned();
+        let bare = |kind: &str| {
+            let kind = kind.to_ascii_lowercase();
+            kind.strip_prefix("application/").map(str::to_owned).unwrap_or(kind)
+        };
         if bare(kind) == bare(&self.config.kind) { Ok(algorithm) } else { Err(Reason::Type) }
     }
 
