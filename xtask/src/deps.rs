@@ -26,6 +26,7 @@ const FLOORS: &[(&str, i8)] = &[
     ("dbopt-cache", 2),
     ("dbopt-advisor", 3),
     ("dbopt-maintain", 3),
+    ("dbopt-reencrypt", 3),
     ("dbopt-gdpr", 3),
     ("dbopt-hypopg", 4),
     ("dbopt-server", 4),

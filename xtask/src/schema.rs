@@ -8,12 +8,14 @@ use crate::metadata::Metadata;
 use crate::shell::{capture, cargo, say};
 
 /// The formats that have a schema, by the name under which `dbopt schema` knows them.
-const NAMES: [&str; 16] = [
+const NAMES: [&str; 19] = [
     "advice",
     "apply",
     "audit",
     "doctor",
     "explain",
+    "keys",
+    "keys-status",
     "limits-check",
     "limits-simulate",
     "logs",
@@ -23,6 +25,7 @@ const NAMES: [&str; 16] = [
     "migrate",
     "password-calibrate",
     "policy",
+    "re-encrypt",
     "snapshot",
     "token",
 ];

@@ -1,5 +1,7 @@
 //! The command line's grammar. `-h` is the host, as in PostgreSQL's own programs; help is `-?` and `--help`.
 
+pub(crate) mod keys;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Index advice, plan reading and workload reports for PostgreSQL.
@@ -60,6 +62,11 @@ pub(crate) enum Command {
     /// Verify, anchor or export the audit record
     #[command(subcommand)]
     Audit(Audit),
+    /// Make, rotate, retire and destroy the keys of encrypted columns, or say what is due
+    #[command(subcommand)]
+    Keys(keys::Keys),
+    /// Encrypt columns of a live table by a policy, and seal values anew that are under old keys
+    ReEncrypt(keys::ReEncrypt),
     /// Say what rate limits admit at worst, or replay traffic against them
     #[command(subcommand)]
     Limits(Limits),
@@ -171,6 +178,8 @@ pub(crate) enum SchemaOf {
     Audit,
     Doctor,
     Explain,
+    Keys,
+    KeysStatus,
     LimitsCheck,
     LimitsSimulate,
     Logs,
@@ -180,6 +189,7 @@ pub(crate) enum SchemaOf {
     Migrate,
     PasswordCalibrate,
     Policy,
+    ReEncrypt,
     Snapshot,
     Token,
 }

@@ -243,7 +243,7 @@ fn pass(
 }
 
 /// The failure of a store.
-fn failure(error: Error) -> Failure {
+pub(crate) fn failure(error: Error) -> Failure {
     if let Error::Io { action, path, source } = &error {
         return Failure::file(action, path, source);
     }

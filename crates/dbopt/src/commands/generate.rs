@@ -40,6 +40,8 @@ pub(crate) fn schema(of: SchemaOf) -> Result<Exit, Failure> {
         SchemaOf::Audit => schemars::schema_for!(view::audit::VerifyView).to_value(),
         SchemaOf::Doctor => schemars::schema_for!(view::doctor::DoctorView).to_value(),
         SchemaOf::Explain => schemars::schema_for!(view::explain::ExplainView).to_value(),
+        SchemaOf::Keys => schemars::schema_for!(view::keys::KeysView).to_value(),
+        SchemaOf::KeysStatus => schemars::schema_for!(view::keys::KeysStatusView).to_value(),
         SchemaOf::LimitsCheck => schemars::schema_for!(view::limits::LimitsView).to_value(),
         SchemaOf::LimitsSimulate => schemars::schema_for!(view::simulation::SimulationView).to_value(),
         SchemaOf::Logs => schemars::schema_for!(view::logs::LogsView).to_value(),
@@ -49,6 +51,7 @@ pub(crate) fn schema(of: SchemaOf) -> Result<Exit, Failure> {
         SchemaOf::Migrate => schemars::schema_for!(view::migrate::MigrateView).to_value(),
         SchemaOf::PasswordCalibrate => schemars::schema_for!(view::password::CalibrateView).to_value(),
         SchemaOf::Policy => schemars::schema_for!(view::policy::PolicyView).to_value(),
+        SchemaOf::ReEncrypt => schemars::schema_for!(view::re_encrypt::ReEncryptView).to_value(),
         SchemaOf::Snapshot => dbopt_catalog::snapshot::schema(),
         SchemaOf::Token => schemars::schema_for!(view::token::TokenView).to_value(),
     };

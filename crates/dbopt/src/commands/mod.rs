@@ -10,6 +10,7 @@ mod doctor;
 mod explain;
 mod generate;
 mod interrupt;
+mod keys;
 mod limits;
 mod logs;
 mod maintain;
@@ -17,6 +18,7 @@ mod migrate;
 mod password;
 mod policy;
 mod progress;
+mod re_encrypt;
 mod read;
 mod runner;
 mod secret;
@@ -54,6 +56,8 @@ pub(crate) fn run(cli: Cli, stderr: Stderr) -> Result<Exit, Failure> {
         Command::Maintain(args) => maintain::run(&context, &args),
         Command::Migrate(args) => migrate::run(&context, &args),
         Command::Audit(args) => audit::run(&context, &args),
+        Command::Keys(args) => keys::run(&context, &args),
+        Command::ReEncrypt(args) => re_encrypt::run(&context, &args),
         Command::Limits(args) => limits::run(&context, &args),
         Command::Password(args) => password::run(&context, &args),
         Command::Policy(args) => policy::run(&context, &args),

@@ -1,15 +1,15 @@
 //! What the commands share that change a database by the runner.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use dbopt_finding::Finding;
 use dbopt_policy::Windows;
-use dbopt_run::{Error, Event, Outcome, Report, Unseen};
+use dbopt_run::{Error, Event, Outcome, Report, RunPolicy, Unseen};
 use indicatif::ProgressBar;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::{connect, migrate};
+use super::{Context, connect, migrate};
 use crate::{cli::Connection, exit::Exit, failure::Failure};
 
 /// When the windows close; an instant so far away that it cannot be told counts as never.
@@ -26,6 +26,20 @@ pub(super) fn closes(windows: &Windows, now: Timestamp) -> Result<Option<Instant
     };
     let left = Duration::try_from(end.duration_since(now)).ok();
     Ok(left.and_then(|left| Instant::now().checked_add(left)))
+}
+
+/// The policy of kind `run` of a file.
+pub(super) fn policy(context: &Context, file: &Path) -> Result<RunPolicy, Failure> {
+    match dbopt_policy::load::<RunPolicy>(file) {
+        Ok(loaded) => {
+            context.stderr.findings(&loaded.findings);
+            Ok(loaded.policy)
+        }
+        Err(refused) => {
+            Err(Failure::usage(format!("the policy `{}` cannot be used, and nothing was done", file.display()))
+                .findings(refused.findings))
+        }
+    }
 }
 
 /// Shows what happens on a terminal.

@@ -6,11 +6,13 @@ pub(crate) mod audit;
 mod coverage;
 pub(crate) mod doctor;
 pub(crate) mod explain;
+pub(crate) mod keys;
 pub(crate) mod limits;
 pub(crate) mod logs;
 pub(crate) mod maintain;
 pub(crate) mod migrate;
 pub(crate) mod password;
+pub(crate) mod re_encrypt;
 pub(crate) mod simulation;
 pub(crate) mod token;
 

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub(crate) mod keys;
+
 use std::{
     path::PathBuf,
     process::{Command, Output},

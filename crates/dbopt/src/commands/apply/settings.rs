@@ -1,9 +1,8 @@
 //! How careful a run is: by the policy file, and by the flags, which win.
 
-use std::path::Path;
 use std::sync::Arc;
 
-use dbopt_run::{Options, RunPolicy};
+use dbopt_run::Options;
 use jiff::Timestamp;
 
 use crate::{
@@ -20,7 +19,7 @@ pub(super) fn options(context: &Context, args: &Apply) -> Result<Options, Failur
     let mut options = match &args.policy {
         None => Options::default(),
         Some(file) => {
-            let policy = load(context, file)?;
+            let policy = runner::policy(context, file)?;
             let mut options = policy.options;
             options.stop.until = runner::closes(&policy.windows, Timestamp::now())?;
             options
@@ -40,17 +39,4 @@ pub(super) fn options(context: &Context, args: &Apply) -> Result<Options, Failur
         options.limits.patience = time;
     }
     Ok(options)
-}
-
-fn load(context: &Context, file: &Path) -> Result<RunPolicy, Failure> {
-    match dbopt_policy::load::<RunPolicy>(file) {
-        Ok(loaded) => {
-            context.stderr.findings(&loaded.findings);
-            Ok(loaded.policy)
-        }
-        Err(refused) => {
-            Err(Failure::usage(format!("the policy `{}` cannot be used, and nothing was done", file.display()))
-                .findings(refused.findings))
-        }
-    }
 }

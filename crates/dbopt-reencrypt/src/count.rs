@@ -1,0 +1,183 @@
+//! What is under which key, by the first bytes of values, without opening any.
+
+use std::collections::BTreeMap;
+
+use dbopt_crypto::{ColumnRule, EncryptionPolicy, Envelope, KeyNumber, KeyState, Keyring};
+use dbopt_finding::Finding;
+use dbopt_pg::Session;
+use dbopt_sql::quote_ident;
+
+use crate::catalogue::{Catalogue, Error};
+
+/// What is in a column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// The column, such as `public.customer.email_sealed`.
+    pub column: String,
+    /// Which keys are to seal it.
+    pub purpose: String,
+    /// Plain values that are left: in the column itself, or in the one that the policy names for them.
+    pub plain: u64,
+    /// Values that are neither sealed nor can be taken for plain ones.
+    pub malformed: u64,
+    /// Sealed values by the key that they name.
+    pub keys: BTreeMap<KeyNumber, u64>,
+    /// Its blind indexes.
+    pub indexes: Vec<CountedIndex>,
+}
+
+/// What is in a column of terms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CountedIndex {
+    /// The column.
+    pub column: String,
+    /// Which keys make its terms.
+    pub purpose: String,
+    /// Terms by their version, the generation of their key.
+    pub versions: BTreeMap<u8, u64>,
+    /// The version that is written.
+    pub written: u8,
+}
+
+/// Bytes that a sealed value has at least. A test asks the library.
+const LEAST: usize = 46;
+
+/// Counts what is in the columns of a policy. It reads each table whole, a few times.
+///
+/// # Errors
+/// When the session fails.
+pub async fn count(session: &Session, policy: &EncryptionPolicy, catalogue: &Catalogue) -> Result<Vec<Counted>, Error> {
+    let mut counted = Vec::new();
+    for rule in &policy.columns {
+        let Some(table) = catalogue.table(rule) else { continue };
+        if table.column(&rule.column).is_some_and(|column| column.cast == "bytea") {
+            let has_plain = rule.plain.as_ref().filter(|plain| table.column(plain).is_some());
+            counted.push(one(session, rule, has_plain).await?);
+        }
+    }
+    Ok(counted)
+}
+
+async fn one(session: &Session, rule: &ColumnRule, plain: Option<&String>) -> Result<Counted, Error> {
+    let table = format!("{}.{}", quote_ident(&rule.schema), quote_ident(&rule.table));
+    let column = quote_ident(&rule.column);
+    let mut counted = Counted {
+        column: rule.name(),
+        purpose: rule.purpose.to_string(),
+        plain: 0,
+        malformed: 0,
+        keys: BTreeMap::new(),
+        indexes: Vec::new(),
+    };
+    let sql = format!(
+        "SELECT CASE WHEN pg_catalog.octet_length({column}) = 0 OR pg_catalog.substr({column}, 1, 1) <> '\\x01'::bytea THEN NULL \
+                WHEN pg_catalog.octet_length({column}) >= {LEAST} THEN pg_catalog.substr({column}, 1, 6) \
+                ELSE '\\x01'::bytea END AS header, pg_catalog.count(*) FROM {table} WHERE {column} IS NOT NULL GROUP BY 1"
+    );
+    for row in session.query(&sql, &[]).await? {
+        let (header, count) = (row.get::<_, Option<Vec<u8>>>(0), row.get::<_, i64>(1).unsigned_abs());
+        match header {
+            None if rule.plain.is_none() => counted.plain += count,
+            None => counted.malformed += count,
+            Some(header) => match key(header) {
+                Some(key) => *counted.keys.entry(key).or_default() += count,
+                None => counted.malformed += count,
+            },
+        }
+    }
+    if let Some(plain) = plain {
+        let sql = format!("SELECT pg_catalog.count({}) FROM {table}", quote_ident(plain));
+        counted.plain += session.query(&sql, &[]).await?.first().map_or(0, |row| row.get::<_, i64>(0).unsigned_abs());
+    }
+    for index in &rule.indexes {
+        let column = quote_ident(&index.column);
+        let sql = format!(
+            "SELECT pg_catalog.substr({column}, 1, 1), pg_catalog.count(*) FROM {table} WHERE {column} IS NOT NULL GROUP BY 1"
+        );
+        let mut versions = BTreeMap::new();
+        for row in session.query(&sql, &[]).await? {
+            let version = row.get::<_, &[u8]>(0).first().copied().unwrap_or_default();
+            versions.insert(version, row.get::<_, i64>(1).unsigned_abs());
+        }
+        let (column, purpose) = (index.column.clone(), index.purpose.to_string());
+        counted.indexes.push(CountedIndex { column, purpose, versions, written: index.written.version });
+    }
+    Ok(counted)
+}
+
+/// The key that a value with this header names.
+fn key(mut header: Vec<u8>) -> Option<KeyNumber> {
+    header.resize(LEAST, 0);
+    Envelope::parse(&header).ok().map(|envelope| envelope.key)
+}
+
+impl Counted {
+    /// What is to be said of it.
+    #[must_use]
+    pub fn review(&self, keyring: &Keyring) -> Vec<Finding> {
+        let (column, mut findings) = (&self.column, Vec::new());
+        const RUN: &str = "Run `dbopt re-encrypt`.";
+        let mut warn = |code, message: String, help: &str| findings.push(Finding::warning(code, message).help(help));
+        if self.plain > 0 {
+            warn("plain-values", format!("{} values of `{column}` are in plain", self.plain), RUN);
+        }
+        for index in &self.indexes {
+            for (version, count) in index.versions.iter().filter(|(version, _)| **version != index.written) {
+                let message = format!("{count} terms of `{}` for `{column}` are of version {version}", index.column);
+                warn("old-terms", message, RUN);
+            }
+        }
+        for (number, count) in &self.keys {
+            match keyring.entry(*number).map(|entry| (entry.state(), entry)) {
+                Some((_, entry)) if entry.purpose.as_str() != self.purpose => {
+                    let message = format!(
+                        "{count} values of `{column}` name key {number}, which is of purpose `{}`",
+                        entry.purpose
+                    );
+                    findings.push(
+                        Finding::error("foreign-key-number", message)
+                            .help("They do not open; look where they come from."),
+                    );
+                }
+                Some((KeyState::Active, _)) => {}
+                Some((KeyState::Retired, _)) => {
+                    let message = format!("{count} values of `{column}` are under retired key {number}");
+                    findings.push(Finding::warning("old-key", message).help(RUN));
+                }
+                Some((KeyState::Destroyed, _)) => {
+                    let message = format!("{count} values of `{column}` are erased: key {number} was destroyed");
+                    findings.push(Finding::note("erased-values", message));
+                }
+                None => {
+                    let message =
+                        format!("{count} values of `{column}` name key {number}, which the ring does not have");
+                    findings.push(
+                        Finding::error("unknown-key", message).help("Use the key ring that they were sealed by."),
+                    );
+                }
+            }
+        }
+        if self.malformed > 0 {
+            let message = format!("{} values of `{column}` are neither sealed nor plain", self.malformed);
+            findings.push(
+                Finding::error("malformed-values", message).help("Look where they come from; nothing changes them."),
+            );
+        }
+        findings
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_alone_names_its_key() {
+        assert_eq!(key(vec![1, 1, 0, 0, 0, 7]), KeyNumber::new(7));
+        assert_eq!(key(vec![1, 1, 0, 0, 0, 0]), None);
+        assert_eq!(key(vec![1]), None);
+        let mut least = vec![1, 1, 0, 0, 0, 7];
+        least.resize(LEAST - 1, 0);
+        assert!(Envelope::parse(&least).is_err(), "one byte less is no sealed value");
+    }
+}

@@ -1,0 +1,100 @@
+//! `dbopt keys destroy`: the one change that cannot be taken back, so it asks twice, and is recorded before it is done.
+
+use std::io::{BufRead as _, Write as _};
+
+use dbopt_crypto::{EncryptionPolicy, KeyKind, KeyState, KeyringEntry};
+use jiff::Timestamp;
+use serde_json::{Map, json};
+
+use super::{change, file, policy, print, record::Recorder, refused, status, unread};
+use crate::{
+    cli::keys::KeysDestroy,
+    commands::{Context, secret},
+    exit::Exit,
+    failure::Failure,
+    view::keys::KeysView,
+};
+
+/// Destroys a key.
+pub(super) fn run(context: &Context, args: &KeysDestroy) -> Result<Exit, Failure> {
+    let policy = policy(context, &args.of, false)?;
+    let recorder = Recorder::open(context, &args.record)?.ok_or_else(|| {
+        Failure::usage("a key is not destroyed without a record of it")
+            .hint("name the database whose audit record is kept, with `-d`, or a file, with `--audit`")
+    })?;
+    let locked = policy.keyring_file().lock().map_err(file)?;
+    let before = locked.read().map_err(|error| unread(error, &policy))?;
+    let ring = before.with_destroyed(args.number, Timestamp::now()).map_err(refused)?;
+    let entry = before.entry(args.number).ok_or_else(Failure::internal)?;
+    let lost = lost(context, args, &policy, entry)?;
+    confirm(args, entry, lost)?;
+    let details = json!({ "number": entry.number.get(), "purpose": entry.purpose.as_str(), "values": lost });
+    let details = details.as_object().cloned().unwrap_or_else(Map::new);
+    let details = change::about(&policy.keyring_file(), &ring, details);
+    recorder.around("keys.destroy", details, || locked.replace(&ring).map_err(file))?;
+    print(context, &args.of, &KeysView::new(&policy.keyring, &ring, &[entry.number]))?;
+    Ok(Exit::Done)
+}
+
+/// How many values or terms go with the key, when there is a database to look in.
+fn lost(
+    context: &Context,
+    args: &KeysDestroy,
+    policy: &EncryptionPolicy,
+    entry: &KeyringEntry,
+) -> Result<Option<u64>, Failure> {
+    if !args.record.connection.is_given() {
+        if args.lose_values {
+            return Ok(None);
+        }
+        return Err(Failure::usage("it was not looked whether values are under the key, and nothing was destroyed")
+            .hint("name a database with `-d`, or write `--lose-values`"));
+    }
+    let (_, counted) = status::look(context, &args.record.connection, policy)?;
+    let values = counted.iter().filter_map(|column| column.keys.get(&entry.number)).sum::<u64>();
+    let indexes = counted.iter().flat_map(|column| &column.indexes);
+    let indexes = indexes.filter(|index| entry.kind == KeyKind::Index && index.purpose == entry.purpose.as_str());
+    let terms =
+        indexes.flat_map(|index| &index.versions).filter(|(version, _)| u32::from(**version) == entry.generation);
+    let lost = values + terms.map(|(_, count)| count).sum::<u64>();
+    if lost > 0 && !args.lose_values {
+        let message = format!("{lost} values or terms are under key {}, and nothing was destroyed", entry.number);
+        return Err(Failure::usage(message)
+            .hint("`dbopt re-encrypt` seals them anew; to have them lost, write `--lose-values`"));
+    }
+    Ok(Some(lost))
+}
+
+/// Asks twice, unless that is answered already.
+fn confirm(args: &KeysDestroy, entry: &KeyringEntry, lost: Option<u64>) -> Result<(), Failure> {
+    let KeyringEntry { number, purpose, .. } = entry;
+    debug_assert_eq!(entry.state(), KeyState::Retired, "the ring refuses others");
+    let values = match lost {
+        Some(0) => "no value is under it".to_owned(),
+        Some(count) => format!("{count} values or terms are lost with it"),
+        None => "all values that are under it are lost with it".to_owned(),
+    };
+    let questions = [
+        (format!("Key {number} of purpose `{purpose}` goes for good; {values}. Type its number: "), number.to_string()),
+        ("Type `destroy` to destroy it: ".to_owned(), "destroy".to_owned()),
+    ];
+    for (question, answer) in questions.iter().skip(args.yes.into()) {
+        if !secret::is_typed() {
+            return Err(Failure::usage("nobody is there to be asked, and nothing was destroyed")
+                .hint("there are two questions; `--yes --yes` answers both"));
+        }
+        if ask(question)?.trim() != answer {
+            return Err(Failure::usage("the answer was another one, and nothing was destroyed"));
+        }
+    }
+    Ok(())
+}
+
+fn ask(question: &str) -> Result<String, Failure> {
+    let failed = |error: std::io::Error| Failure::file("read", "<stdin>", &error);
+    let mut stderr = std::io::stderr().lock();
+    stderr.write_all(question.as_bytes()).and_then(|()| stderr.flush()).map_err(failed)?;
+    let mut line = String::new();
+    std::io::stdin().lock().read_line(&mut line).map_err(failed)?;
+    Ok(line)
+}
