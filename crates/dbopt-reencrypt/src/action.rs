@@ -51,14 +51,6 @@ struct Change {
     new: Vec<Option<New>>,
 }
 
-/// How writing ended.
-#[derive(Default)]
-struct Written {
-    done: u64,
-    /// Rows that were locked or changed meanwhile.
-    busy: u64,
-}
-
 /// Which rows a pass reads.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Reading {
@@ -208,7 +200,7 @@ impl Run<'_> {
 
     /// One pass over the table; how many rows were busy, or what ended it.
     async fn pass(&mut self, hands: &mut Hands<'_>, reading: Reading) -> Result<Result<u64, Outcome>, Error> {
-        self.rows = 0;
+        (self.rows, self.refused) = (0, 0);
         for tally in self.action.tallies.borrow_mut().iter_mut() {
             tally.look_again();
         }
@@ -239,7 +231,7 @@ impl Run<'_> {
             self.rows += rows.len() as u64;
             drop(rows);
             match self.write_all(hands, changes, &mut batches).await? {
-                Ok(written) => busy += written.busy,
+                Ok(more) => busy += more,
                 Err(outcome) => return Ok(Err(outcome)),
             }
             let phase = if reading == Reading::Todo { "sealing" } else { "opening" };
@@ -308,14 +300,15 @@ impl Run<'_> {
         Ok(changes)
     }
 
-    /// Writes rows, in halves when the server refuses or takes too long for them together.
+    /// Writes rows, in halves when the server refuses or takes too long for them together; how many were locked or changed
+    /// meanwhile.
     async fn write_all(
         &mut self,
         hands: &mut Hands<'_>,
         changes: Vec<Change>,
         batches: &mut Batches,
-    ) -> Result<Result<Written, Outcome>, Error> {
-        let mut written = Written::default();
+    ) -> Result<Result<u64, Outcome>, Error> {
+        let mut busy = 0;
         let mut parts: Vec<&[Change]> = if changes.is_empty() { Vec::new() } else { vec![&changes] };
         while let Some(part) = parts.pop() {
             let since = Instant::now();
@@ -323,14 +316,13 @@ impl Run<'_> {
                 Ok(done) => {
                     batches.learn(part.len() as u64, since.elapsed());
                     self.count(part, &done);
-                    written.done += done.len() as u64;
-                    written.busy += (part.len() - done.len()) as u64;
+                    busy += (part.len() - done.len()) as u64;
                     self.since_vacuum += done.len() as u64;
                 }
                 // The table itself is locked; its rows are for another pass.
-                Err(error) if matches!(error, dbopt_pg::Error::LockTimeout { .. }) => {
+                Err(dbopt_pg::Error::LockTimeout { .. }) => {
                     self.count(part, &BTreeSet::new());
-                    written.busy += part.len() as u64;
+                    busy += part.len() as u64;
                 }
                 Err(_) if part.len() > 1 => {
                     batches.learn(part.len() as u64, since.elapsed());
@@ -347,7 +339,7 @@ impl Run<'_> {
                 }
             }
         }
-        Ok(Ok(written))
+        Ok(Ok(busy))
     }
 
     /// Writes rows in one statement; the places of those that were still as they had been read.
@@ -424,6 +416,14 @@ impl Run<'_> {
     /// Removes the versions of rows that were replaced. The server warns, and goes on, when the role may not.
     async fn vacuum(&mut self, hands: &mut Hands<'_>) -> Result<(), Error> {
         hands.work.batch("SET statement_timeout = 0").await?;
+        // Otherwise the session would tell of the dead rows when they have been removed, and have them vacuumed again.
+        if hands.work.server_version_num() >= 150_000 {
+            hands.work.batch("SELECT pg_catalog.pg_stat_force_next_flush()").await?;
+        } else {
+            // It does so at the end of a transaction, half a second after the last time.
+            tokio::time::sleep(Duration::from_millis(550)).await;
+            hands.work.batch("SELECT").await?;
+        }
         hands.work.batch(&self.action.target.vacuum()).await?;
         hands.work.batch(self.settings).await?;
         self.since_vacuum = 0;

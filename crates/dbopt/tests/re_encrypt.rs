@@ -96,26 +96,26 @@ fn verify(place: &Place, target: &str, may_be_plain: bool) -> usize {
 #[test]
 fn plain_values_are_sealed_and_sealed_anew_by_each_new_key() {
     let cluster = Cluster::builder().setting("log_statement", "all").start().expect("a cluster");
-    let (database, target, place) = shop(&cluster, 3000);
+    let (database, target, place) = shop(&cluster, 300);
     let due = place.keys(&["status", "-d", &target]);
     assert_eq!(due.code, 1, "{}", due.stderr);
     for part in [
-        "2700 values of `public.customer.email_sealed` are in plain",
-        "3000 values of `public.customer.phone` are in plain",
+        "270 values of `public.customer.email_sealed` are in plain",
+        "300 values of `public.customer.phone` are in plain",
     ] {
         assert!(due.stdout.contains(part), "`{part}` is not in:\n{}", due.stdout);
     }
     let dry = re_encrypt(&place, &target, &["--dry-run"]);
-    assert_eq!((&dry["counted"][0]["plain"], &dry["counted"][1]["plain"]), (&json!(2700), &json!(3000)));
+    assert_eq!((&dry["counted"][0]["plain"], &dry["counted"][1]["plain"]), (&json!(270), &json!(300)));
     assert_eq!(database.value("SELECT count(email_sealed) FROM customer"), "0");
 
     let done = re_encrypt(&place, &target, &[]);
     let (table, email, phone) =
         (&done["tables"][0], &done["tables"][0]["columns"][0], &done["tables"][0]["columns"][1]);
-    assert_eq!((&table["outcome"], &email["sealed"], &phone["sealed"]), (&json!("done"), &json!(2700), &json!(3000)));
-    assert_eq!(email["verified"], json!([{ "key": 1, "values": 2700 }]));
-    assert_eq!(verify(&place, &target, false), 3000);
-    assert_eq!(database.value("SELECT count(*) FROM customer WHERE substr(phone, 1, 6) = '\\x010100000001'"), "3000");
+    assert_eq!((&table["outcome"], &email["sealed"], &phone["sealed"]), (&json!("done"), &json!(270), &json!(300)));
+    assert_eq!(email["verified"], json!([{ "key": 1, "values": 270 }]));
+    assert_eq!(verify(&place, &target, false), 300);
+    assert_eq!(database.value("SELECT count(*) FROM customer WHERE substr(phone, 1, 6) = '\\x010100000001'"), "300");
     // Values are found by their terms.
     let cipher = cipher(&place);
     let terms = cipher.fields()[0].search("email_term", " person17@EXAMPLE.org").expect("an index");
@@ -133,33 +133,33 @@ fn plain_values_are_sealed_and_sealed_anew_by_each_new_key() {
     place.json(&["rotate", "customer"]);
     let due = place.keys(&["status", "-d", &target]);
     assert!(
-        due.stdout.contains("2700 values of `public.customer.email_sealed` are under retired key 1"),
+        due.stdout.contains("270 values of `public.customer.email_sealed` are under retired key 1"),
         "{}",
         due.stdout
     );
     let held = ["destroy", "1", "-d", &target, "--yes", "--yes"];
-    place.keys(&held).fails(2, "5700 values or terms are under key 1, and nothing was destroyed");
+    place.keys(&held).fails(2, "570 values or terms are under key 1, and nothing was destroyed");
     let done = re_encrypt(&place, &target, &[]);
-    assert_eq!(done["tables"][0]["columns"][0]["resealed"], 2700);
-    assert_eq!(done["tables"][0]["columns"][1]["verified"], json!([{ "key": 3, "values": 3000 }]));
-    assert_eq!(verify(&place, &target, false), 3000);
+    assert_eq!(done["tables"][0]["columns"][0]["resealed"], 270);
+    assert_eq!(done["tables"][0]["columns"][1]["verified"], json!([{ "key": 3, "values": 300 }]));
+    assert_eq!(verify(&place, &target, false), 300);
     let destroyed = place.keys(&held);
     assert_eq!(destroyed.code, 0, "{}", destroyed.stderr);
-    assert_eq!(verify(&place, &target, false), 3000);
+    assert_eq!(verify(&place, &target, false), 300);
     let records = "SELECT count(*) FROM dbopt.audit_record WHERE action = 'keys.destroy'";
     assert_eq!(database.value(records), "2");
     assert_eq!(dbopt(&["audit", "verify", "-d", &target]).code, 0);
 
     // No value went through the server's log, and no old version of a row is left.
     let log = std::fs::read_to_string(cluster.log_path()).expect("the log");
-    assert!(log.contains("UPDATE public.customer") && !log.contains("Person17@") && !log.contains("Person2999@"));
+    assert!(log.contains("UPDATE public.customer") && !log.contains("Person17@") && !log.contains("Person299@"));
     assert_eq!(database.value("SELECT n_dead_tup < 100 FROM pg_stat_user_tables WHERE relname = 'customer'"), "t");
 }
 
 #[test]
 fn terms_follow_their_key_too() {
     let cluster = Cluster::shared();
-    let (database, target, place) = shop(cluster, 500);
+    let (database, target, place) = shop(cluster, 200);
     re_encrypt(&place, &target, &[]);
     // A value that was deleted, with its term left behind; a term that is another value's.
     database.execute(
@@ -169,20 +169,20 @@ fn terms_follow_their_key_too() {
     );
     let done = re_encrypt(&place, &target, &[]);
     assert_eq!(done["tables"][0]["columns"][0]["terms"], 2, "{done}");
-    assert_eq!(verify(&place, &target, false), 500);
+    assert_eq!(verify(&place, &target, false), 200);
     place.json(&["rotate", "lookup"]);
     let version = |version: u8| format!("form = 'folded'\nbits = 64\nversion = {version}\n");
     let columns = COLUMNS.replace(&version(1), &format!("{}[[column.index.previous]]\n{}", version(2), version(1)));
     place.policy(&place.kek("kek-1", "kek"), &format!("{columns}{PHONE}"));
     let due = place.keys(&["status", "-d", &target]);
-    assert!(due.stdout.contains("449 terms of `email_term`"), "{}", due.stdout);
+    assert!(due.stdout.contains("179 terms of `email_term`"), "{}", due.stdout);
     let done = re_encrypt(&place, &target, &[]);
     assert_eq!(
         (&done["tables"][0]["columns"][0]["terms"], &done["tables"][0]["columns"][0]["resealed"]),
-        (&json!(449), &json!(0))
+        (&json!(179), &json!(0))
     );
-    assert_eq!(database.value("SELECT count(*) FROM customer WHERE get_byte(email_term, 0) = 2"), "449");
-    assert_eq!(verify(&place, &target, false), 500);
+    assert_eq!(database.value("SELECT count(*) FROM customer WHERE get_byte(email_term, 0) = 2"), "179");
+    assert_eq!(verify(&place, &target, false), 200);
 }
 
 #[test]
@@ -223,7 +223,7 @@ fn values_that_do_not_open_are_told_and_left() {
 #[test]
 fn a_locked_row_is_passed_over_and_said() {
     let cluster = Cluster::shared();
-    let (database, target, place) = shop(cluster, 300);
+    let (database, target, place) = shop(cluster, 60);
     std::fs::write(
         place.path("run.toml"),
         "policy = 'run'\nversion = 1\n[locks]\ntries = 2\nfirst_pause = '10ms'\nlongest_pause = '10ms'\n",
@@ -241,7 +241,7 @@ fn a_locked_row_is_passed_over_and_said() {
     });
     assert_eq!(database.value("SELECT string_agg(id::text, ',') FROM customer WHERE email IS NOT NULL"), "7");
     re_encrypt(&place, &target, &[]);
-    assert_eq!(verify(&place, &target, false), 300);
+    assert_eq!(verify(&place, &target, false), 60);
     let stop = place.path("stop").display().to_string();
     std::fs::write(&stop, "").expect("written");
     assert_eq!(place.run(&["re-encrypt", "-d", &target, "--stop-file", &stop]).code, 4);
@@ -275,7 +275,7 @@ fn rows_the_server_refuses_do_not_hold_up_the_others() {
     database.execute("ALTER TABLE customer ADD CHECK (id <> 42 OR email IS NOT NULL)");
     let ran = place.run(&["re-encrypt", "-d", &target]);
     assert_eq!(ran.code, 6, "{}", ran.stderr);
-    assert!(ran.stdout.contains("by constraint `customer_check`"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("`customer_check`"), "{}", ran.stdout);
     assert!(!ran.stdout.contains("Person42"), "{}", ran.stdout);
     assert_eq!(database.value("SELECT string_agg(id::text, ',') FROM customer WHERE email IS NOT NULL"), "42");
 }
@@ -289,8 +289,8 @@ fn keys_of_several_columns_odd_names_and_partitions() {
              PARTITION BY RANGE (at);
          CREATE TABLE odd_1 PARTITION OF \"Odd Table\" FOR VALUES FROM ('2020-01-01') TO ('2025-01-01');
          CREATE TABLE odd_2 PARTITION OF \"Odd Table\" DEFAULT;
-         INSERT INTO \"Odd Table\" SELECT 'a' || n % 7, timestamptz '2024-12-01 00:00:00+00' + n * interval '1 hour', NULL,
-             json_build_object('n', n) FROM generate_series(1, 2000) n",
+         INSERT INTO \"Odd Table\" SELECT 'a' || n % 7, timestamptz '2024-12-31 00:00:00+00' + n * interval '1 hour', NULL,
+             json_build_object('n', n) FROM generate_series(1, 200) n",
     );
     let target = database.conn_string();
     assert_eq!(dbopt(&["migrate", "up", "-d", &target]).code, 0);
@@ -301,15 +301,15 @@ fn keys_of_several_columns_odd_names_and_partitions() {
     place.json(&["new"]);
     database.execute(&format!("ALTER DATABASE \"{}\" SET TimeZone = 'Asia/Tokyo'", database.name()));
     let done = re_encrypt(&place, &target, &[]);
-    assert_eq!(done["tables"][0]["columns"][0]["verified"], json!([{ "key": 1, "values": 2000 }]));
+    assert_eq!(done["tables"][0]["columns"][0]["verified"], json!([{ "key": 1, "values": 200 }]));
     // The text of the row's key is that of UTC, whatever the database has.
     let cipher = cipher(&place);
     block_on(async {
         let client = connect(&target).await;
         let row =
             client.query_one("SELECT \"select\" FROM \"Odd Table\" WHERE at = '2025-01-02 00:00:00+00'", &[]).await;
-        let opened = cipher.fields()[0].open(&["a5", "2025-01-02 00:00:00+00"], row.expect("a row").get(0));
-        assert_eq!(opened.expect("opened").as_slice(), br#"{"n" : 768}"#);
+        let opened = cipher.fields()[0].open(&["a6", "2025-01-02 00:00:00+00"], row.expect("a row").get(0));
+        assert_eq!(opened.expect("opened").as_slice(), br#"{"n" : 48}"#);
     });
 }
 
@@ -402,7 +402,7 @@ fn start(place: &Place, target: &str) -> Child {
 /// torture re-encrypt`.
 #[test]
 fn nothing_is_lost_by_a_killed_run_or_a_concurrent_writer() {
-    const ROWS: u32 = 4000;
+    const ROWS: u32 = 400;
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let points = number("DBOPT_TORTURE_POINTS").unwrap_or(3);
     let seed = number("DBOPT_TORTURE_SEED").unwrap_or(1);
