@@ -17,6 +17,7 @@ mod logs;
 mod maintain;
 mod measure;
 mod peer;
+mod re_encrypt;
 mod server;
 mod synth;
 
@@ -49,12 +50,15 @@ enum Bench {
     Limits(limits::Args),
     /// Maintenance: estimates, retention, and predictions, against what comes of them
     Maintain(maintain::Args),
+    /// Encrypting a table of a million rows beside an application
+    ReEncrypt(re_encrypt::Args),
 }
 
 /// Runs a bench.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let dbopt = || args.dbopt.clone().map_or_else(dbopt, Ok);
     match &args.bench {
+        Bench::ReEncrypt(args) => re_encrypt::run(&dbopt()?, args),
         Bench::Logs(args) => logs::run(&dbopt()?, args),
         Bench::Advise(args) => advise::run(&dbopt()?, args),
         Bench::Agree(args) => agree::run(&dbopt()?, args),

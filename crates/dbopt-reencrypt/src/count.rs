@@ -39,7 +39,7 @@ pub struct CountedIndex {
     pub written: u8,
 }
 
-/// Bytes that a sealed value has at least. A test asks the library.
+/// Bytes that a sealed value has at least. A first byte below 8 is that of a version. A test asks the library for both.
 const LEAST: usize = 46;
 
 /// Counts what is in the columns of a policy. It reads each table whole, a few times.
@@ -70,8 +70,9 @@ async fn one(session: &Session, rule: &ColumnRule, plain: Option<&String>) -> Re
         indexes: Vec::new(),
     };
     let sql = format!(
-        "SELECT CASE WHEN pg_catalog.octet_length({column}) = 0 OR pg_catalog.substr({column}, 1, 1) <> '\\x01'::bytea THEN NULL \
-                WHEN pg_catalog.octet_length({column}) >= {LEAST} THEN pg_catalog.substr({column}, 1, 6) \
+        "SELECT CASE WHEN pg_catalog.octet_length({column}) = 0 OR pg_catalog.substr({column}, 1, 1) >= '\\x08'::bytea THEN NULL \
+                WHEN pg_catalog.octet_length({column}) >= {LEAST} AND pg_catalog.substr({column}, 1, 1) = '\\x01'::bytea \
+                    THEN pg_catalog.substr({column}, 1, 6) \
                 ELSE '\\x01'::bytea END AS header, pg_catalog.count(*) FROM {table} WHERE {column} IS NOT NULL GROUP BY 1"
     );
     for row in session.query(&sql, &[]).await? {
@@ -169,6 +170,8 @@ impl Counted {
 
 #[cfg(test)]
 mod tests {
+    use dbopt_crypto::EnvelopeError;
+
     use super::*;
 
     #[test]
@@ -179,5 +182,8 @@ mod tests {
         let mut least = vec![1, 1, 0, 0, 0, 7];
         least.resize(LEAST - 1, 0);
         assert!(Envelope::parse(&least).is_err(), "one byte less is no sealed value");
+        let is_foreign = |first: u8| Envelope::parse(&[first]) == Err(EnvelopeError::Foreign);
+        assert_eq!((0..=255).find(|first| is_foreign(*first)), Some(8));
+        assert!((8..=255).all(is_foreign));
     }
 }

@@ -93,7 +93,7 @@ pub(crate) fn decide(field: &Field, row: &[&str], stored: &Stored<'_>) -> Result
     let key = match Envelope::parse(value) {
         Ok(envelope) => envelope.key,
         // Without a column for them, plain values are here.
-        Err(EnvelopeError::Version(_) | EnvelopeError::Short(0)) if field.rule().plain.is_none() => {
+        Err(EnvelopeError::Foreign | EnvelopeError::Short(0)) if field.rule().plain.is_none() => {
             return sealed(field, row, value, Was::Plain).map(Decision::Write);
         }
         Err(_) => return Ok(Decision::Leave(Fault::Malformed)),

@@ -224,12 +224,7 @@ fn values_that_do_not_open_are_told_and_left() {
 fn a_locked_row_is_passed_over_and_said() {
     let cluster = Cluster::shared();
     let (database, target, place) = shop(cluster, 60);
-    std::fs::write(
-        place.path("run.toml"),
-        "policy = 'run'\nversion = 1\n[locks]\ntries = 2\nfirst_pause = '10ms'\nlongest_pause = '10ms'\n",
-    )
-    .expect("written");
-    let policy = place.path("run.toml").display().to_string();
+    let policy = hasty(&place);
     block_on(async {
         let holder = connect(&target).await;
         holder.batch_execute("BEGIN; SELECT FROM customer WHERE id = 7 FOR UPDATE").await.expect("locked");
@@ -392,15 +387,25 @@ async fn write(
     transaction.commit().await
 }
 
+/// A policy by which busy rows are not waited for.
+fn hasty(place: &Place) -> String {
+    let text = "policy = 'run'\nversion = 1\n[locks]\ntries = 2\nfirst_pause = '10ms'\nlongest_pause = '10ms'\n";
+    std::fs::write(place.path("run.toml"), text).expect("written");
+    place.path("run.toml").display().to_string()
+}
+
 fn start(place: &Place, target: &str) -> Child {
     let mut command = command();
-    command.args(["re-encrypt", "-q", "-d", target, "--policy"]).arg(place.path("e.toml"));
+    command
+        .args(["re-encrypt", "-q", "-d", target, "--run-policy", &hasty(place), "--policy"])
+        .arg(place.path("e.toml"));
     command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts")
 }
 
 /// Ended by SIGKILL at random moments beside an application that writes; a handful every day, and more by `cargo xtask
 /// torture re-encrypt`.
 #[test]
+#[expect(clippy::print_stderr, reason = "what was seen is told, by --nocapture")]
 fn nothing_is_lost_by_a_killed_run_or_a_concurrent_writer() {
     const ROWS: u32 = 400;
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
@@ -420,7 +425,7 @@ fn nothing_is_lost_by_a_killed_run_or_a_concurrent_writer() {
         assert_eq!(verify(&place, &target, true), ROWS as usize, "seed {seed}, point {point}");
         let since = std::time::Instant::now();
         // The server may still be busy with what the dead run has sent.
-        let rerun = place.run(&["re-encrypt", "-q", "-d", &target]);
+        let rerun = place.run(&["re-encrypt", "-q", "-d", &target, "--run-policy", &hasty(&place)]);
         assert!(matches!(rerun.code, 0 | 5), "seed {seed}, point {point}: {} {}", rerun.code, rerun.stderr);
         longest = u64::try_from(since.elapsed().as_millis()).expect("short").max(200);
         place.json(&["rotate", "customer"]);
