@@ -8,7 +8,9 @@ use crate::{Work, best};
 
 pub(crate) fn measure(runs: u32) {
     println!("### A permission check, ns\n");
-    println!("| permissions | roles | of one role | of eight roles, the last has it | of eight, none has it | on a tenant's |");
+    println!(
+        "| permissions | roles | of one role | of eight roles, the last has it | of eight, none has it | on a tenant's |"
+    );
     println!("| ---: | ---: | ---: | ---: | ---: | ---: |");
     for (permissions, roles) in [(8, 4), (1_000, 100), (4_000, 4_000)] {
         let names: Vec<String> = (0..permissions).map(|at| format!("thing:{at}")).collect();

@@ -61,20 +61,23 @@ fn numbers(public: Option<&AlgorithmParameters>) -> (Vec<u8>, Vec<u8>) {
     let decode = |text: &str| URL_SAFE_NO_PAD.decode(text).expect("base64");
     match public {
         Some(AlgorithmParameters::OctetKeyPair(key)) => (decode(&key.x), Vec::new()),
-        Some(AlgorithmParameters::EllipticCurve(key)) => ([vec![4], decode(&key.x), decode(&key.y)].concat(), Vec::new()),
+        Some(AlgorithmParameters::EllipticCurve(key)) => {
+            ([vec![4], decode(&key.x), decode(&key.y)].concat(), Vec::new())
+        }
         Some(AlgorithmParameters::RSA(key)) => (decode(&key.n), decode(&key.e)),
         _ => (Vec::new(), Vec::new()),
     }
 }
 
 macro_rules! backend {
-    ($name:ident, $backend:ident, $components:path) => {
+    ($name:ident, $backend:ident, $($components:tt)+) => {
         fn $name<'a>(
             algorithm: Algorithm,
             public: Option<&AlgorithmParameters>,
             message: &'a [u8],
             signature: &'a [u8],
         ) -> Box<dyn FnMut() + 'a> {
+            use $($components)+ as Components;
             use $backend::{hmac, signature as sig};
             let (first, second) = numbers(public);
             let check = |right: bool| assert!(black_box(right));
@@ -96,7 +99,7 @@ macro_rules! backend {
                         &sig::RSA_PSS_2048_8192_SHA256
                     };
                     Box::new(move || {
-                        let key = $components { n: first.as_slice(), e: second.as_slice() };
+                        let key = Components { n: first.as_slice(), e: second.as_slice() };
                         check(key.verify(by, message, signature).is_ok());
                     })
                 }

@@ -42,6 +42,25 @@ pub fn fuzz(data: &[u8]) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Pieces of what is right, in any order.
+        #[test]
+        fn it_runs_on_pieces(
+            pieces in prop::collection::vec(prop::sample::select(vec![
+                "{", "}", "[", "]", ",", ":", "\"iss\":\"i\"", "\"aud\":\"a\"", "\"sub\":\"s\"", "\"jti\":\"t\"", "\"iat\":1800000000",
+                "\"exp\":1800000060", "\"exp\":1e99", "\"nbf\":-1", "\"alg\":\"HS256\"", "\"kid\":\"k\"", "\"typ\":\"at+jwt\"", "\"crit\":[]", "null",
+                "$", "argon2id", "2b", "scrypt", "v=19", "m=8,t=1,p=1", "ln=4,r=8,p=1", "i=1", "c29tZXNhbHQ", ".", "e30", "=", "\u{e4}",
+            ]), 0..24),
+            bytes in prop::collection::vec(any::<u8>(), 0..64),
+        ) {
+            super::fuzz(pieces.concat().as_bytes());
+            super::fuzz(format!("{{{}}}", pieces.join(",")).as_bytes());
+            super::fuzz(&bytes);
+        }
+    }
+
     #[test]
     fn it_runs_on_what_is_right_and_on_what_is_not() {
         let right =
