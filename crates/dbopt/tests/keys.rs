@@ -57,8 +57,10 @@ fn a_key_is_destroyed_after_two_answers_and_a_record() {
     place.json(&["rotate", "customer"]);
     let audit = place.path("audit.jsonl").display().to_string();
     let ring = || fs::read(place.path("ring/shop.keys")).expect("a ring");
-    let before = ring();
     place.keys(&["destroy", "1"]).fails(2, "a key is not destroyed without a record of it");
+    place.keys(&["destroy", "1", "--audit", &audit]).fails(2, "services may still seal by it");
+    place.age();
+    let before = ring();
     place.keys(&["destroy", "1", "--audit", &audit]).fails(2, "it was not looked whether values are under the key");
     let some = ["destroy", "1", "--audit", &audit, "--lose-values"];
     // Nobody is at a terminal here, and one answer is not enough.

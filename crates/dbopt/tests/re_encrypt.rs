@@ -138,6 +138,8 @@ fn plain_values_are_sealed_and_sealed_anew_by_each_new_key() {
         due.stdout
     );
     let held = ["destroy", "1", "-d", &target, "--yes", "--yes"];
+    place.keys(&held).fails(2, "services may still seal by it");
+    place.age();
     place.keys(&held).fails(2, "570 values or terms are under key 1, and nothing was destroyed");
     let done = re_encrypt(&place, &target, &[]);
     assert_eq!(done["tables"][0]["columns"][0]["resealed"], 270);

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, Write as _};
 
-use dbopt_crypto::{EncryptionPolicy, KeyKind, KeyState, KeyringEntry};
+use dbopt_crypto::{EncryptionPolicy, KeyKind, KeyState, KeyStore, KeyringEntry};
 use jiff::Timestamp;
 use serde_json::{Map, json};
 
@@ -26,6 +26,7 @@ pub(super) fn run(context: &Context, args: &KeysDestroy) -> Result<Exit, Failure
     let before = locked.read().map_err(|error| unread(error, &policy))?;
     let ring = before.with_destroyed(args.number, Timestamp::now()).map_err(refused)?;
     let entry = before.entry(args.number).ok_or_else(Failure::internal)?;
+    refuse_fresh(args, entry, Timestamp::now())?;
     let lost = lost(context, args, &policy, entry)?;
     confirm(args, entry, lost)?;
     let details = json!({ "number": entry.number.get(), "purpose": entry.purpose.as_str(), "values": lost });
@@ -34,6 +35,17 @@ pub(super) fn run(context: &Context, args: &KeysDestroy) -> Result<Exit, Failure
     recorder.around("keys.destroy", details, || locked.replace(&ring).map_err(file))?;
     print(context, &args.of, &KeysView::new(&policy.keyring, &ring, &[entry.number]))?;
     Ok(Exit::Done)
+}
+
+/// Refuses a key that services may still seal by, because they have not read the ring since it was retired.
+fn refuse_fresh(args: &KeysDestroy, entry: &KeyringEntry, now: Timestamp) -> Result<(), Failure> {
+    let since = entry.retired.map(|retired| now.duration_since(retired).as_secs()).unwrap_or_default();
+    let lifetime = KeyStore::LIFETIME.as_secs().cast_signed();
+    if args.lose_values || since >= lifetime {
+        return Ok(());
+    }
+    let message = format!("key {} was retired {since} s ago, and services may still seal by it", entry.number);
+    Err(Failure::usage(message).hint(format!("wait until it is {lifetime} s, and run `dbopt re-encrypt` then")))
 }
 
 /// How many values or terms go with the key, when there is a database to look in.
