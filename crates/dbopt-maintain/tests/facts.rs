@@ -199,6 +199,11 @@ async fn a_table_that_is_held_exclusively_is_not_waited_for() {
          CREATE INDEX lazy ON t ((a + 1)) WHERE a > 5;",
     );
     database.execute("VACUUM t");
+    let (plain, member) = (format!("plain_of_{}", database.name()), format!("member_of_{}", database.name()));
+    database.execute(&format!(
+        "CREATE ROLE {plain}; CREATE ROLE {member} NOINHERIT; DO $$ BEGIN EXECUTE format('GRANT %I TO {member}', current_user); END $$;
+         CREATE TABLE free (); ALTER TABLE free OWNER TO {plain}; CREATE TABLE member (); ALTER TABLE member OWNER TO {member}"
+    ));
     let (client, connection) = tokio_postgres::connect(&database.conn_string(), NoTls).await.expect("a session");
     tokio::spawn(connection);
     client.batch_execute("BEGIN; LOCK t IN ACCESS EXCLUSIVE MODE").await.expect("it locks");
@@ -206,6 +211,11 @@ async fn a_table_that_is_held_exclusively_is_not_waited_for() {
     let facts = facts(&database).await;
     assert_eq!(table(&facts, "t").bytes, u64::from(table(&facts, "t").pages) * 8192);
     assert!(index(&facts, "t_pkey").bytes > 0);
+    assert!(table(&facts, "t").is_locked && !table(&facts, "free").is_locked);
+    // The role of a superuser, or one that may become one, is told apart.
+    assert!(table(&facts, "t").owner_is_superuser && !table(&facts, "free").owner_is_superuser);
+    assert!(table(&facts, "member").owner_is_superuser);
+    database.execute(&format!("DROP OWNED BY {plain}, {member}; DROP ROLE {plain}, {member}"));
     let lazy = index(&facts, "lazy");
     assert!(lazy.is_partial && lazy.predicate.is_none() && lazy.keys[0].expression.as_deref() == Some(""), "{lazy:?}");
 }

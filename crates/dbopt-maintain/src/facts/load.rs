@@ -212,6 +212,8 @@ fn table(row: &Answer<'_>, options: &[(String, String)], server: &ServerFacts) -
         kind,
         relfilenode: row.get("relfilenode")?,
         owner: row.get("owner")?,
+        owner_is_superuser: row.get("owner_is_superuser")?,
+        is_locked: row.get("is_locked")?,
         toast: (toast != 0).then_some(toast),
         parent: row.get("parent")?,
         is_system: row.get("is_system")?,

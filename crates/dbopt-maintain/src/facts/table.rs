@@ -14,6 +14,10 @@ pub struct TableFacts {
     pub relfilenode: u32,
     /// Its owner.
     pub owner: String,
+    /// Whether its owner is a superuser, or may become one.
+    pub owner_is_superuser: bool,
+    /// Whether somebody keeps everybody out of it (ACCESS EXCLUSIVE).
+    pub is_locked: bool,
     /// Its TOAST table's identity.
     pub toast: Option<u32>,
     /// The table it is a partition of.

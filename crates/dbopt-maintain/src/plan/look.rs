@@ -2,7 +2,7 @@
 
 use dbopt_pg::Session;
 use dbopt_sql::quote_ident;
-use tokio_postgres::error::SqlState;
+use tokio_postgres::{SimpleQueryMessage, error::SqlState};
 
 use super::{Done, Expired, History, Reach};
 use crate::error::Error;
@@ -57,7 +57,8 @@ impl History {
     }
 }
 
-/// Asks the server's planner how many rows the rules reach, rule by rule. Nothing is read for it but statistics.
+/// Asks the server's planner how many rows the rules reach, rule by rule. Nothing is read for it but statistics, and where
+/// they say that there is none, the beginning of the column's index, because rows may be newer than statistics.
 ///
 /// # Errors
 /// When the session fails; what is wrong with a rule is a fault of that rule.
@@ -71,8 +72,7 @@ pub async fn expired(session: &Session, facts: &Facts, policy: &MaintenancePolic
         };
         let named = |table: &&TableFacts| (&table.table.schema, &table.table.name) == (&rule.table.0, &rule.table.1);
         if let (Some(column), Some(table)) = (column, facts.tables.iter().find(named)) {
-            let keep = i64::try_from(rule.keep.as_micros()).unwrap_or(i64::MAX);
-            let cutoff = facts.server.now.saturating_sub(keep);
+            let cutoff = super::retention::cutoff(rule, facts.server.now);
             for part in leaves(facts, table) {
                 match reach(session, part, column, cutoff).await? {
                     Ok(reach) => expired.tables.push(reach),
@@ -131,11 +131,12 @@ async fn reach(
     let Ok(cutoff) = jiff::Timestamp::from_microsecond(cutoff) else {
         return Ok(Err("it keeps rows from before the beginning of time".to_owned().into()));
     };
-    let sql = format!(
-        "EXPLAIN (FORMAT JSON) SELECT FROM ONLY {} WHERE {} OPERATOR(pg_catalog.<) '{cutoff}'::pg_catalog.{kind}",
+    let from = format!(
+        "FROM ONLY {} WHERE {} OPERATOR(pg_catalog.<) '{cutoff}'::pg_catalog.{kind}",
         table.table,
         quote_ident(column)
     );
+    let sql = format!("EXPLAIN (FORMAT JSON) SELECT {from}");
     let messages = match session.client().simple_query(&sql).await {
         Ok(messages) => messages,
         Err(error) => match error.as_db_error() {
@@ -148,19 +149,34 @@ async fn reach(
             None => return Err(session.error(error).into()),
         },
     };
-    let text: String = messages
-        .iter()
-        .filter_map(|message| match message {
-            tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0),
-            _ => None,
-        })
-        .collect();
-    let plan: Option<serde_json::Value> = serde_json::from_str(&text).ok();
+    let plan: Option<serde_json::Value> = serde_json::from_str(&text(&messages)).ok();
+    let estimate = plan.and_then(|plan| plan[0]["Plan"]["Plan Rows"].as_f64());
+    let is_indexed: bool = row.get("is_indexed");
+    let mut has_any = None;
+    if is_indexed && !table.row_security && estimate.is_some_and(|rows| rows <= 1.0) {
+        let sql = format!("SELECT EXISTS (SELECT {from} AND {} > '-infinity')", quote_ident(column));
+        has_any = match session.client().simple_query(&sql).await {
+            Ok(messages) => Some(text(&messages) == "t"),
+            // Locked, or too slow: it is not ruled out.
+            Err(error) if error.as_db_error().is_some() => Some(true),
+            Err(error) => return Err(session.error(error).into()),
+        };
+    }
     Ok(Ok(Reach {
         oid: *oid,
-        rows: plan.and_then(|plan| plan[0]["Plan"]["Plan Rows"].as_f64()),
+        rows: estimate,
+        has_any,
         is_civil,
         correlation: row.get::<_, Option<f32>>("correlation").map(f64::from),
-        is_indexed: row.get("is_indexed"),
+        is_indexed,
     }))
+}
+
+/// The first column of all rows.
+fn text(messages: &[SimpleQueryMessage]) -> String {
+    let rows = messages.iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0),
+        _ => None,
+    });
+    rows.collect()
 }

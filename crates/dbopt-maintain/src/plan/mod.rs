@@ -7,8 +7,10 @@
 mod analyze;
 mod history;
 mod look;
+mod permit;
 mod reindex;
 mod retention;
+mod spared;
 mod stale;
 mod vacuum;
 mod work;
@@ -240,6 +242,9 @@ impl Basis<'_> {
         let (name, role) = (&table.table, dbopt_sql::quote_ident(&self.facts.server.role));
         let help = if self.facts.server.version_num >= 170_000 {
             format!("GRANT MAINTAIN ON TABLE {name} TO {role};")
+        } else if table.owner_is_superuser {
+            // Whoever got that role would have got the whole cluster.
+            format!("a superuser has to do it, or give `{name}` to an owner that is none and may become none")
         } else {
             format!("GRANT {} TO {role};", dbopt_sql::quote_ident(&table.owner))
         };

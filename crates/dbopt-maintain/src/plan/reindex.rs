@@ -98,9 +98,18 @@ fn note_invalid(plan: &mut Plan, index: &IndexFacts) {
         index.index,
         if index.is_ready { "every write pays for it" } else { "its build was broken off" }
     );
-    let help = format!(
-        "finish or undo what made it: REINDEX INDEX CONCURRENTLY {0}; or DROP INDEX CONCURRENTLY {0};",
-        index.index
-    );
+    let drop = format!("DROP INDEX CONCURRENTLY {};", index.index);
+    let help = match is_leftover(&index.index.name) {
+        // The index that was rebuilt is there beside it; rebuilding this one would make a second of the same.
+        true => format!("undo what a broken-off rebuild has left: {drop}"),
+        false => format!("finish or undo what made it: REINDEX INDEX CONCURRENTLY {}; or {drop}", index.index),
+    };
     plan.note("invalid-index", message, help);
+}
+
+/// Whether an index has a name as `REINDEX CONCURRENTLY` gives it for a while
+/// (<https://www.postgresql.org/docs/current/sql-reindex.html#SQL-REINDEX-CONCURRENTLY>).
+fn is_leftover(name: &str) -> bool {
+    let stem = name.trim_end_matches(|last: char| last.is_ascii_digit());
+    stem.ends_with("_ccnew") || stem.ends_with("_ccold")
 }

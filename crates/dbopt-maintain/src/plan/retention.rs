@@ -27,6 +27,8 @@ pub struct Reach {
     pub oid: u32,
     /// Rows that are expired, as the server's planner estimates.
     pub rows: Option<f64>,
+    /// Whether any is, where it was looked up in the index.
+    pub has_any: Option<bool>,
     /// Whether the column has no time zone.
     pub is_civil: bool,
     /// How far rows lie in the order of their times: 1 or -1 when they do (`pg_stats.correlation`).
@@ -36,7 +38,7 @@ pub struct Reach {
 }
 
 /// Twelve hours, in microseconds.
-const LAST_ZONE: i64 = 12 * 3600 * 1_000_000;
+pub(super) const LAST_ZONE: i64 = 12 * 3600 * 1_000_000;
 
 pub(super) fn plan(basis: &Basis<'_>, plan: &mut Plan) {
     for (at, rule) in basis.policy.retention.iter().enumerate() {
@@ -50,8 +52,7 @@ pub(super) fn plan(basis: &Basis<'_>, plan: &mut Plan) {
         if !basis.policy.scope.contains(schema, name) {
             continue;
         }
-        let keep = i64::try_from(rule.keep.as_micros()).unwrap_or(i64::MAX);
-        let cutoff = basis.facts.server.now.saturating_sub(keep);
+        let cutoff = cutoff(rule, basis.facts.server.now);
         let expired = basis.expired.get(at);
         if let Some(fault) = expired.and_then(|expired| expired.fault.as_ref()) {
             let message = format!("the retention rule for `{}` cannot be applied: {fault}", table.table);
@@ -64,6 +65,11 @@ pub(super) fn plan(basis: &Basis<'_>, plan: &mut Plan) {
             By::Partitions { .. } => partitions(basis, plan, (rule, cutoff, expired), table),
         }
     }
+}
+
+/// What is before this is expired by a rule at a moment.
+pub(super) fn cutoff(rule: &RetentionRule, now: i64) -> i64 {
+    now.saturating_sub(i64::try_from(rule.keep.as_micros()).unwrap_or(i64::MAX))
 }
 
 /// A rule, what it comes to now, and what it reaches.
@@ -80,13 +86,21 @@ fn rows(basis: &Basis<'_>, plan: &mut Plan, ruled: Ruled<'_>, table: &TableFacts
     }
     let (rule, cutoff, expired) = ruled;
     let reach = expired.and_then(|expired| expired.tables.iter().find(|reach| reach.oid == table.table.oid));
-    // What was not looked at is not touched.
-    let Some(reach) = reach.filter(|_| table.bytes > 0) else { return };
+    // What was not looked at is not touched. The size of a locked table is not known, and the run names who locks it.
+    let Some(reach) = reach.filter(|_| table.bytes > 0 || table.is_locked) else { return };
     let expected = reach.rows;
     let is_one_or_none = expected.is_some_and(|rows| rows <= 1.0);
-    // The planner never estimates none: one of many is as good as none, and waits for more.
-    if is_one_or_none && table.n_live > 1000 {
+    // The planner never estimates none: one of many is as good as none, unless its statistics are older than the rows.
+    let is_counted = table.n_live > 1000 && table.n_mod_since_analyze == 0;
+    if !reach.has_any.unwrap_or(!(is_one_or_none && is_counted)) {
         return;
+    }
+    if table.is_locked {
+        let message = format!(
+            "somebody keeps everybody out of `{}`, so how many of its rows are expired cannot be seen",
+            table.table
+        );
+        plan.note("locked", message, "rows go as soon as the lock does; a run names who holds it".to_owned());
     }
     if !basis.may(plan, table, "deleting rows of") {
         return;
@@ -167,7 +181,18 @@ fn partitions(basis: &Basis<'_>, plan: &mut Plan, ruled: Ruled<'_>, table: &Tabl
         let prove = prove.then(|| column.clone()).flatten();
         drop_partition(basis, plan, (rule, cutoff), (*latest, partition), (prove, has_default));
     }
-    let Some(column) = column.as_ref().filter(|_| *rest) else { return };
+    let Some(column) = column.as_ref().filter(|_| *rest) else {
+        let staying = all.iter().filter(|partition| !expired.iter().any(|(_, gone)| gone.table == partition.table));
+        for partition in staying.filter(|partition| holds_old_and_new(partition, cutoff, basis.facts.server.now)) {
+            if basis.facts.table(partition.table.oid).is_some_and(|part| part.bytes > 0 || partition.is_partitioned) {
+                let message =
+                    format!("rows of `{}` stay however old they are, because it takes newer ones too", partition.table);
+                let help = "let the rule have `rest = true` and the `column` with the time, if they are to go";
+                plan.note("rest-stays", message, help.to_owned());
+            }
+        }
+        return;
+    };
     for partition in all.iter().filter(|partition| !expired.iter().any(|(_, gone)| gone.table == partition.table)) {
         if let Some(part) = basis.facts.table(partition.table.oid).filter(|_| may_hold_expired(partition, cutoff)) {
             rows(basis, plan, ruled, part, column);
@@ -231,6 +256,12 @@ fn may_hold_expired(partition: &PartitionFacts, cutoff: i64) -> bool {
     }
 }
 
+/// Whether expired rows may be in a partition that rows of now still go to: the default one, or one wider than what is kept.
+fn holds_old_and_new(partition: &PartitionFacts, cutoff: i64, now: i64) -> bool {
+    let is_open = has_no_end(partition) || latest(partition).is_some_and(|latest| latest > now);
+    is_open && may_hold_expired(partition, cutoff)
+}
+
 /// The time that none of its rows is before.
 fn lower_moment(partition: &PartitionFacts) -> Option<Moment> {
     let Bound::Range { from, .. } = &partition.bound else { return None };
@@ -247,7 +278,7 @@ fn whole(basis: &Basis<'_>, table: &TableFacts) -> u64 {
     table.bytes + toast + indexes.map(|index| index.bytes).sum::<u64>()
 }
 
-fn archived(archive: &Archive) -> Archived {
+pub(super) fn archived(archive: &Archive) -> Archived {
     match archive {
         Archive::Table(schema, name) => Archived::Table { schema: schema.clone(), name: name.clone() },
         Archive::Folder(folder) => Archived::Folder(folder.clone()),

@@ -4,6 +4,7 @@ use super::*;
 use crate::bloat::{IndexBloat, Method};
 use crate::facts::{Autovacuum, Bound, Holder, HolderKind, IndexFacts, Limit, PartitionFacts};
 use crate::object::IndexRef;
+use crate::policy::By;
 
 const DAY: i64 = 86_400 * 1_000_000;
 /// 2026-11-21T12:00:00Z
@@ -118,7 +119,7 @@ fn a_tidy_database_needs_nothing() {
 
 /// Expired rows of a table, as the server was asked.
 fn reach(oid: u32, rows: f64) -> Reach {
-    Reach { oid, rows: Some(rows), is_civil: false, correlation: Some(1.0), is_indexed: true }
+    Reach { oid, rows: Some(rows), has_any: None, is_civil: false, correlation: Some(1.0), is_indexed: true }
 }
 
 /// A database in which there is something of everything to do.
@@ -138,6 +139,7 @@ fn what_must_be_done_comes_first() {
     insta::assert_snapshot!(untidy().shown(), @"
     wraparound: VACUUM (FREEZE, TRUNCATE OFF) public.old; -- 180000000 transactions old, 90 % of the 200000000 at which autovacuum insists
     retention: DELETE FROM ONLY public.events WHERE ctid >= '($1,0)' AND ctid < '($2,0)' AND at < '2026-10-22 12:00:00+00'::timestamp with time zone AND at > '-infinity'; VACUUM (TRUNCATE OFF) public.events; -- `at` of rows is more than 30 d ago, about 250000 rows [25 MB]
+    vacuum: VACUUM (TRUNCATE OFF, SKIP_LOCKED) public.events; -- 500000 of 1500000 rows are dead, 33 %; left out when deleting rows ends with it [33 MB]
     vacuum: VACUUM (TRUNCATE OFF, SKIP_LOCKED) public.orders; -- 250000 of 1250000 rows are dead, 20 % [20 MB]
     analyze: ANALYZE public.orders; -- 300000 rows were changed since it was analysed, 30 %
     analyze: ANALYZE public.events; -- about 250000 rows of it will have been deleted, 25 %
@@ -372,6 +374,7 @@ fn partitions_go_by_their_upper_bounds() {
     insta::assert_snapshot!(given.shown(), @"
     retention: ALTER TABLE public.m DETACH PARTITION public.m01; DROP TABLE public.m01; -- its upper bound was 293 d 12 h ago, and 240 d are kept [100 MB]
     retention: ALTER TABLE public.m DETACH PARTITION public.m02; DROP TABLE public.m02; -- its upper bound was 265 d 12 h ago, and 240 d are kept [100 MB]
+    (rest-stays) rows of `public.rest` stay however old they are, because it takes newer ones too
     ");
 }
 
@@ -475,6 +478,7 @@ fn a_plan_that_does_not_fit_any_more_is_refused_item_by_item() {
     insta::assert_snapshot!(stale(&given, &plan).join("\n"), @"
     `public.old` has another name now: `public.new`
     `public.events` is not there any more
+    `public.events` is not there any more
     `public.orders` has been rewritten since it was planned
     `public.orders` has been rewritten since it was planned
     `public.events` is not there any more
@@ -499,6 +503,211 @@ fn a_partition_whose_bounds_have_changed_is_not_dropped() {
     assert_eq!(why.as_deref(), Some("`public.m01` has other bounds now, and is not expired by them"));
     given.facts.partitions.remove(0);
     assert!(plan.items[0].stale(&given.facts).is_some_and(|why| why.contains("no partition of")));
+}
+
+/// Whether what an edited plan takes away is within the policy; why not.
+fn permitted(given: &Given, edit: impl Fn(&mut Work)) -> Result<(), String> {
+    let mut plan = given.plan();
+    let item = plan.items.iter_mut().find(|item| item.class == Class::Retention).expect("something expires");
+    edit(&mut item.work);
+    plan.permit(&given.facts, &given.policy)
+}
+
+#[test]
+fn a_saved_plan_takes_no_more_than_the_policy_lets_go() {
+    let mut given = untidy();
+    given.policy.retention[0].triggers = vec!["log".to_owned()];
+    assert_eq!(permitted(&given, |_| {}), Ok(()));
+    let later = |work: &mut Work, by: i64| match work {
+        Work::DeleteRows { cutoff: Cutoff::Instant(at) | Cutoff::Civil(at), .. } => *at += by,
+        Work::DropPartition { cutoff, .. } => *cutoff += by,
+        _ => unreachable!("it is of retention"),
+    };
+    // Planned a day ago it is still within the rule; a moment later than the rule it is not, nor is the future.
+    assert_eq!(permitted(&given, |work| later(work, -DAY)), Ok(()));
+    for by in [1, 31 * DAY] {
+        let why = permitted(&given, |work| later(work, by)).expect_err("it is refused");
+        assert!(why.contains("`public.events`") && why.contains("its cutoff is later"), "{why}");
+    }
+    type Edit = fn(&mut Work);
+    let edits: [(Edit, &str); 6] = [
+        (
+            |work| {
+                if let Work::DeleteRows { most_share, .. } = work {
+                    *most_share = 1.0
+                }
+            },
+            "`most_share` is more",
+        ),
+        (
+            |work| {
+                if let Work::DeleteRows { most_share, .. } = work {
+                    *most_share = f64::NAN
+                }
+            },
+            "`most_share` is more",
+        ),
+        (
+            |work| {
+                if let Work::DeleteRows { cascades, .. } = work {
+                    cascades.push("*.*".to_owned())
+                }
+            },
+            "`cascades`",
+        ),
+        (
+            |work| {
+                if let Work::DeleteRows { triggers, .. } = work {
+                    triggers.push("other".to_owned())
+                }
+            },
+            "`triggers`",
+        ),
+        (
+            |work| {
+                if let Work::DeleteRows { column, .. } = work {
+                    column.push('x')
+                }
+            },
+            "deletes no rows by `atx`",
+        ),
+        (
+            |work| {
+                if let Work::DeleteRows { archive, .. } = work {
+                    *archive = Some(Archived::Folder("/a".into()))
+                }
+            },
+            "its archive is not the rule's",
+        ),
+    ];
+    for (edit, expected) in edits {
+        let why = permitted(&given, edit).expect_err(expected);
+        assert!(why.contains(expected), "{why}");
+    }
+    // On the clock of a place without a zone the same hour comes later.
+    let civil = |work: &mut Work| {
+        if let Work::DeleteRows { cutoff, .. } = work {
+            let Cutoff::Instant(at) = *cutoff else { return };
+            *cutoff = Cutoff::Civil(at);
+        }
+    };
+    assert!(permitted(&given, civil).is_err());
+    let plan = given.plan();
+    for body in ["", "exclude = ['public.events']\n"] {
+        let policy = format!("policy = 'maintenance'\nversion = 1\n{body}");
+        let mut policy = dbopt_policy::parse::<MaintenancePolicy>(policy, "m.toml").expect("a policy").policy;
+        if !body.is_empty() {
+            policy.retention.clone_from(&given.policy.retention);
+        }
+        let why = plan.permit(&given.facts, &policy).expect_err("there is no rule");
+        assert!(why.ends_with("it has no rule for that table"), "{why}");
+    }
+
+    // Partitions, and rows of those that stay.
+    let mut given = months("column = 'at'\nrest = true\nprove = true\narchive.table = 'old.m'\n");
+    given.expired.push(Expired { tables: vec![reach(4, 1e5)], ..Expired::default() });
+    assert_eq!(given.plan().items.iter().filter(|item| item.class == Class::Retention).count(), 3);
+    assert_eq!(permitted(&given, |_| {}), Ok(()));
+    let why = permitted(&given, |work| later(work, 1)).expect_err("it is refused");
+    assert!(why.contains("`public.m01`") && why.contains("its cutoff is later"), "{why}");
+    let why = permitted(&given, |work| {
+        if let Work::DropPartition { prove, .. } = work {
+            *prove = None
+        }
+    });
+    assert!(why.is_err_and(|why| why.contains("`prove` of the rule is left out")));
+    let why = permitted(&given, |work| {
+        if let Work::DropPartition { archive, .. } = work {
+            *archive = None
+        }
+    });
+    assert!(why.is_err_and(|why| why.contains("archive")));
+    let plan = given.plan();
+    given.policy.retention[0].by = By::Partitions { column: Some("at".to_owned()), prove: true, rest: false };
+    assert!(plan.permit(&given.facts, &given.policy).is_err_and(|why| why.contains("`public.m03`")));
+    given.policy.retention[0].by = By::Rows { column: "at".to_owned() };
+    assert!(plan.permit(&given.facts, &given.policy).is_err_and(|why| why.contains("drops no partitions")));
+    // What is gone is refused by itself, and the rest is done.
+    given.policy.retention.clear();
+    given.facts.tables.clear();
+    assert_eq!(plan.permit(&given.facts, &given.policy), Ok(()));
+}
+
+#[test]
+fn a_rule_is_tried_unless_it_can_be_ruled_out() {
+    let planned = |edit: fn(&mut TableFacts, &mut Reach)| {
+        let mut given = untidy();
+        let at = given.facts.tables.iter().position(|table| table.table.oid == 3).expect("it is there");
+        let reach = &mut given.expired[0].tables[0];
+        reach.rows = Some(1.0);
+        edit(&mut given.facts.tables[at], reach);
+        let plan = given.plan();
+        let notes: Vec<String> = plan.notes.into_iter().map(|note| note.code).collect();
+        (plan.items.iter().any(|item| item.class == Class::Retention), notes.join(" "))
+    };
+    let none = String::new();
+    assert_eq!(planned(|_, _| {}), (false, none.clone()));
+    // Rows may have come after the statistics.
+    assert_eq!(planned(|table, _| table.n_mod_since_analyze = 1), (true, none.clone()));
+    assert_eq!(planned(|_, reach| reach.has_any = Some(true)), (true, none.clone()));
+    let looked = |table: &mut TableFacts, reach: &mut Reach| {
+        (table.n_mod_since_analyze, reach.has_any) = (1, Some(false));
+    };
+    assert_eq!(planned(looked), (false, none.clone()));
+    // A table that nobody may look into is not the same as an empty one.
+    let empty = |table: &mut TableFacts, reach: &mut Reach| (table.bytes, reach.rows) = (0, None);
+    assert_eq!(planned(empty), (false, none));
+    let locked = |table: &mut TableFacts, reach: &mut Reach| {
+        (table.bytes, table.is_locked, reach.rows) = (0, true, None);
+    };
+    assert_eq!(planned(locked), (true, "locked".to_owned()));
+}
+
+#[test]
+fn expired_rows_that_a_rule_leaves_are_told() {
+    let mut given = months("");
+    given.partition(6, 1, "rest", None, None);
+    given.partition(7, 1, "empty", Some("03-15"), Some("12-31"));
+    given.facts.tables.iter_mut().filter(|table| table.table.oid == 7).for_each(|table| table.bytes = 0);
+    given.partition(8, 1, "wide", Some("03-15"), Some("12-31"));
+    given.partition(9, 1, "later", Some("05-01"), None);
+    let notes = |given: &Given| {
+        let notes = given.plan().notes;
+        notes.into_iter().map(|note| format!("{}: {}", note.code, note.message)).collect::<Vec<_>>().join("\n")
+    };
+    insta::assert_snapshot!(notes(&given), @"
+    rest-stays: rows of `public.rest` stay however old they are, because it takes newer ones too
+    rest-stays: rows of `public.wide` stay however old they are, because it takes newer ones too
+    ");
+    given.policy.retention[0].by = By::Partitions { column: Some("at".to_owned()), prove: false, rest: true };
+    assert_eq!(notes(&given), "");
+}
+
+#[test]
+fn no_superuser_is_granted_to_anybody() {
+    let mut given = given("");
+    let table = given.table(1, "a");
+    (table.n_dead, table.may_maintain) = (500_000, false);
+    let help = |given: &Given| given.plan().notes[0].help.clone().unwrap_or_default();
+    assert_eq!(help(&given), "GRANT owner TO runner;");
+    given.facts.tables[0].owner_is_superuser = true;
+    let told = help(&given);
+    assert!(!told.contains("GRANT") && told.starts_with("a superuser has to do it"), "{told}");
+}
+
+#[test]
+fn what_a_broken_off_rebuild_left_is_dropped_and_not_rebuilt() {
+    let mut given = given("");
+    given.table(1, "a");
+    for (oid, name) in [(11, "x"), (12, "x_ccnew"), (13, "x_ccold2")] {
+        given.index(oid, name, 1, MB, None).is_valid = false;
+    }
+    let helps: Vec<_> = given.plan().notes.into_iter().filter_map(|note| note.help).collect();
+    insta::assert_snapshot!(helps.join("\n"), @"
+    finish or undo what made it: REINDEX INDEX CONCURRENTLY public.x; or DROP INDEX CONCURRENTLY public.x;
+    undo what a broken-off rebuild has left: DROP INDEX CONCURRENTLY public.x_ccnew;
+    undo what a broken-off rebuild has left: DROP INDEX CONCURRENTLY public.x_ccold2;
+    ");
 }
 
 #[test]

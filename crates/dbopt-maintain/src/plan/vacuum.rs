@@ -24,12 +24,13 @@ pub(super) fn plan(basis: &Basis<'_>, plan: &mut Plan) {
     }
     due.sort_by(|one, two| two.0.cmp(&one.0).then_with(|| one.1.table.cmp(&two.1.table)));
     for (_, table, why) in due {
-        // Freezing vacuums as well, and deleting rows ends with it.
-        let is_covered =
-            |work: &Work| matches!(work, Work::Vacuum { .. } | Work::DeleteRows { .. } | Work::DropPartition { .. });
+        // Freezing vacuums as well. Deleting rows ends with it too, but only when there are any: see `spared`.
+        let is_covered = |work: &Work| matches!(work, Work::Vacuum { .. } | Work::DropPartition { .. });
         if plan.has(&table.table, is_covered) || !basis.may(plan, table, "VACUUM of") {
             continue;
         }
+        let is_spared = plan.has(&table.table, |work| matches!(work, Work::DeleteRows { .. }));
+        let why = if is_spared { format!("{why}; left out when deleting rows ends with it") } else { why };
         let work = Work::Vacuum {
             table: table.table.clone(),
             relfilenode: table.relfilenode,

@@ -7,6 +7,13 @@ WITH locked AS MATERIALIZED (
         WHERE k.locktype = 'relation' AND k.mode = 'AccessExclusiveLock' AND k.granted
             AND k.database IN (0, (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database()))
     ) AS relations
+),
+mighty AS MATERIALIZED (
+    -- Superusers, and roles that may become one.
+    SELECT ARRAY(
+        SELECT r.oid FROM pg_catalog.pg_roles AS r
+        WHERE EXISTS (SELECT FROM pg_catalog.pg_roles AS s WHERE s.rolsuper AND pg_catalog.pg_has_role(r.oid, s.oid, 'MEMBER'))
+    ) AS roles
 )
 SELECT
     c.oid AS oid,
@@ -15,6 +22,8 @@ SELECT
     c.relkind::text AS kind,
     c.relfilenode AS relfilenode,
     pg_catalog.pg_get_userbyid(c.relowner)::text AS owner,
+    c.relowner = ANY (y.roles) AS owner_is_superuser,
+    c.oid = ANY (l.relations) AS is_locked,
     c.reltoastrelid AS toast,
     CASE WHEN c.relispartition
         THEN (SELECT h.inhparent FROM pg_catalog.pg_inherits AS h WHERE h.inhrelid = c.oid)
@@ -50,5 +59,6 @@ SELECT
 FROM pg_catalog.pg_class AS c
 INNER JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 CROSS JOIN locked AS l
+CROSS JOIN mighty AS y
 WHERE c.relkind IN ('r', 'm', 'p', 't')
 ORDER BY c.oid
