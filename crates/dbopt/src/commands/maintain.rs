@@ -62,6 +62,43 @@ fn refuse_other(policy: &MaintenancePolicy, database: &str) -> Result<(), Failur
     Err(failure.hint("add it to `databases` of the policy, or leave `databases` out"))
 }
 
+/// The worse of two ends: what a person has to see to first.
+fn worse(one: Exit, other: Exit) -> Exit {
+    let rank = |exit| match exit {
+        Exit::Done => 0,
+        Exit::Findings => 1,
+        Exit::Deferred => 2,
+        Exit::Blocked => 3,
+        Exit::Locked => 4,
+        Exit::Partial => 5,
+        Exit::Connection => 6,
+        Exit::Usage => 7,
+        Exit::Interrupted => 8,
+        Exit::Internal => 9,
+    };
+    if rank(other) > rank(one) { other } else { one }
+}
+
+/// Looks at one database after the other. One that cannot be looked at is told of, and keeps nobody from the others.
+fn each<T>(
+    context: &Context,
+    targets: &[Connection],
+    mut look: impl FnMut(&Connection) -> Result<T, Failure>,
+) -> Result<(Vec<T>, Exit), Failure> {
+    let (mut seen, mut worst) = (Vec::new(), Exit::Done);
+    for target in targets {
+        match look(target) {
+            Ok(one) => seen.push(one),
+            Err(failure) if targets.len() == 1 || failure.exit == Exit::Interrupted => return Err(failure),
+            Err(failure) => {
+                context.stderr.failure(&failure);
+                worst = worse(worst, failure.exit);
+            }
+        }
+    }
+    Ok((seen, worst))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use dbopt_maintain::{
-    MaintenancePolicy,
+    Facts, MaintenancePolicy,
     actions::Leftovers,
     plan::{Item, Plan, Prediction},
 };
 use dbopt_run::{Action, Event, Fate, Report, Runner};
 use jiff::Timestamp;
 
-use super::{gather, log::Log, notify, policy, refuse_other, targets};
+use super::{gather, log::Log, notify, policy, refuse_other, targets, worse};
 use crate::{
     cli::{Connection, MaintainRun},
     commands::{Context, connect, read, runner},
@@ -19,6 +19,7 @@ use crate::{
     failure::Failure,
     output,
     view::{
+        SCHEMA_VERSION,
         finding::FindingView,
         maintain::{DoneView, PlansView, RunView, RunsView},
     },
@@ -27,9 +28,19 @@ use crate::{
 /// Does what is due, or what a saved plan says.
 pub(super) fn run(context: &Context, args: &MaintainRun) -> Result<Exit, Failure> {
     let policy = policy(context, &args.of)?;
-    let saved = args.plan.as_deref().map(saved).transpose()?;
-    let mut log = Log::new(context, args.log);
     let mut view = RunsView::default();
+    let saved = args.plan.as_deref().map(saved).transpose().inspect_err(|failure| {
+        // Nobody looks at standard error every night.
+        view.exit_code = failure.exit.code();
+        view.runs.push(RunView {
+            database: args.of.connection.dbname.clone().unwrap_or_default(),
+            exit_code: failure.exit.code(),
+            error: Some(failure.message.clone()),
+            ..RunView::default()
+        });
+        tell(context, &policy, &view, failure.exit);
+    })?;
+    let mut log = Log::new(context, args.log);
     let mut worst = Exit::Done;
     for target in targets(&args.of, &policy) {
         let mut one = RunView::default();
@@ -50,19 +61,29 @@ pub(super) fn run(context: &Context, args: &MaintainRun) -> Result<Exit, Failure
     }
     drop(log);
     view.exit_code = worst.code();
-    if let Some(finding) = policy.notify.as_ref().and_then(|notify| notify::tell(notify, &view, worst)) {
-        context.stderr.findings(&[finding]);
-    }
+    tell(context, &policy, &view, worst);
     output::report(&context.global, args.format, None, &view, document::maintain::runs)?;
     Ok(worst)
+}
+
+/// Tells whom the policy says about a run.
+fn tell(context: &Context, policy: &MaintenancePolicy, view: &RunsView, exit: Exit) {
+    if let Some(finding) = policy.notify.as_ref().and_then(|notify| notify::tell(notify, view, exit)) {
+        context.stderr.findings(&[finding]);
+    }
 }
 
 /// The plans of a file.
 fn saved(file: &str) -> Result<PlansView, Failure> {
     let (name, text) = read::text(file)?;
-    serde_json::from_str(&text).map_err(|error| {
-        Failure::usage(format!("`{name}` is no plan: {error}")).hint("give what `dbopt maintain plan --save` wrote")
-    })
+    let refuse = |why: String| {
+        Failure::usage(format!("`{name}` is no plan: {why}")).hint("give what `dbopt maintain plan --save` wrote")
+    };
+    let saved: PlansView = serde_json::from_str(&text).map_err(|error| refuse(error.to_string()))?;
+    if saved.schema_version != SCHEMA_VERSION {
+        return Err(refuse(format!("it has format {}, and this dbopt reads {SCHEMA_VERSION}", saved.schema_version)));
+    }
+    Ok(saved)
 }
 
 async fn one_database(
@@ -83,6 +104,13 @@ async fn one_database(
     if args.stop_file.is_some() {
         options.stop.file.clone_from(&args.stop_file);
     }
+    // A plan that is refused is no run: nothing is written down, and nothing has died.
+    if let Some(saved) = saved {
+        let mut session = gather::open(context, target).await?;
+        let facts = connect::or_interrupted(context, Facts::load(&mut session)).await?.map_err(gather::failure)?;
+        session.close().await;
+        confirmed(&facts, policy, saved)?;
+    }
     let failed = |error| runner::failure(error, target);
     let started = connect::or_interrupted(context, Runner::start(&settings, "maintain", options)).await?;
     let mut run = started.map_err(failed)?;
@@ -93,7 +121,10 @@ async fn one_database(
     let mut session = gather::open(context, target).await?;
     let gathered = gather::Gathered::read(&mut session, policy).await.map_err(gather::failure)?;
     session.close().await;
-    let plan = chosen(&gathered, policy, saved)?;
+    let plan = match saved {
+        Some(saved) => confirmed(&gathered.facts, policy, saved)?.clone(),
+        None => gathered.plan(policy),
+    };
     view.notes.extend(plan.notes.iter().cloned());
     let leftovers = if args.drop_leftovers { Leftovers::Drop } else { Leftovers::Refuse };
     let (items, mut actions, refused) = fitting(&gathered, &plan, leftovers);
@@ -122,20 +153,20 @@ async fn one_database(
     })
 }
 
-/// The saved plan for this database, or what is due now.
-fn chosen(gathered: &gather::Gathered, policy: &MaintenancePolicy, saved: Option<&PlansView>) -> Result<Plan, Failure> {
-    let Some(saved) = saved else { return Ok(gathered.plan(policy)) };
-    let database = &gathered.facts.server.database;
+/// The saved plan for this database, when it is one that this program made, and takes away no more than the policy lets go.
+fn confirmed<'a>(facts: &Facts, policy: &MaintenancePolicy, saved: &'a PlansView) -> Result<&'a Plan, Failure> {
+    let database = &facts.server.database;
     let Some(plan) = saved.plans.iter().find(|plan| plan.database == *database) else {
         let names: Vec<String> = saved.plans.iter().map(|plan| format!("`{}`", plan.database)).collect();
         return Err(Failure::usage(format!("the plan is not for the database `{database}`, and nothing was done"))
             .hint(format!("it is for {}", names.join(", "))));
     };
-    plan.confirm(&gathered.facts).map_err(|why| {
-        Failure::usage(format!("the plan cannot be used, and nothing was done: {why}"))
-            .hint("plan again with `dbopt maintain plan --save`")
+    let refuse = |why| Failure::usage(format!("the plan cannot be used, and nothing was done: {why}"));
+    plan.confirm(facts).map_err(|why| refuse(why).hint("plan again with `dbopt maintain plan --save`"))?;
+    plan.permit(facts, policy).map_err(|why| {
+        refuse(why).hint("give the policy that it was planned by, or plan again with `dbopt maintain plan --save`")
     })?;
-    Ok(plan.clone())
+    Ok(plan)
 }
 
 /// The items that still fit the database and their actions, and those that do not, with why.
@@ -144,7 +175,7 @@ type Fitting<'a> = (Vec<&'a Item>, Vec<Box<dyn Action>>, Vec<(&'a Item, String)>
 fn fitting<'a>(gathered: &gather::Gathered, plan: &'a Plan, leftovers: Leftovers) -> Fitting<'a> {
     let (mut items, mut actions, mut refused) = (Vec::new(), Vec::new(), Vec::new());
     for item in &plan.items {
-        match (item.stale(&gathered.facts), item.work.action_with(leftovers)) {
+        match (item.stale(&gathered.facts), plan.action(item, leftovers, gathered.facts.server.now)) {
             (Some(why), _) => refused.push((item, why)),
             (None, mut action) => {
                 // A guessed time is for people: nothing is put off because of it.
@@ -156,21 +187,4 @@ fn fitting<'a>(gathered: &gather::Gathered, plan: &'a Plan, leftovers: Leftovers
         }
     }
     (items, actions, refused)
-}
-
-/// The worse of two ends: what a person has to see to first.
-fn worse(one: Exit, other: Exit) -> Exit {
-    let rank = |exit| match exit {
-        Exit::Done => 0,
-        Exit::Findings => 1,
-        Exit::Deferred => 2,
-        Exit::Blocked => 3,
-        Exit::Locked => 4,
-        Exit::Partial => 5,
-        Exit::Connection => 6,
-        Exit::Usage => 7,
-        Exit::Interrupted => 8,
-        Exit::Internal => 9,
-    };
-    if rank(other) > rank(one) { other } else { one }
 }

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use dbopt_maintain::status::{Status, metrics};
 
-use super::{gather, policy, refuse_other, targets};
+use super::{each, gather, policy, refuse_other, targets, worse};
 use crate::{
-    cli::MaintainStatus,
+    cli::{Connection, MaintainStatus},
     commands::{Context, connect, migrate},
     document,
     exit::Exit,
@@ -20,11 +20,10 @@ use crate::{
 /// Says how maintenance stands.
 pub(super) fn run(context: &Context, args: &MaintainStatus) -> Result<Exit, Failure> {
     let policy = policy(context, &args.of)?;
-    let mut view = StatusView::default();
-    for target in targets(&args.of, &policy) {
-        view.databases.push(connect::block_on(async {
-            let mut session = gather::open(context, &target).await?;
-            migrate::require(&session, dbopt_run::MIGRATION, &target).await?;
+    let look = |target: &Connection| {
+        connect::block_on(async {
+            let mut session = gather::open(context, target).await?;
+            migrate::require(&session, dbopt_run::MIGRATION, target).await?;
             let look = async {
                 let gathered = gather::Gathered::read(&mut session, &policy).await?;
                 let plan = gathered.plan(&policy);
@@ -35,14 +34,17 @@ pub(super) fn run(context: &Context, args: &MaintainStatus) -> Result<Exit, Fail
             session.close().await;
             refuse_other(&policy, &status.database)?;
             Ok(status)
-        })?);
-    }
+        })
+    };
+    let (databases, worst) = each(context, &targets(&args.of, &policy), look)?;
+    let view = StatusView { databases, ..StatusView::default() };
     if let Some(file) = &args.prometheus {
         let text = metrics(&view.databases);
         at_once(file, &text).map_err(|error| Failure::file("write", &file.display().to_string(), &error))?;
     }
     output::report(&context.global, args.format, None, &view, document::maintain::status)?;
-    Ok(if view.databases.iter().all(|status| status.wrong.is_empty()) { Exit::Done } else { Exit::Findings })
+    let is_well = view.databases.iter().all(|status| status.wrong.is_empty());
+    Ok(worse(worst, if is_well { Exit::Done } else { Exit::Findings }))
 }
 
 /// Writes a file so that whoever reads it sees the old or the new, and never a part. The collector reads files that end in
