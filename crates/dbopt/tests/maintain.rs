@@ -137,6 +137,10 @@ fn no_connection_is_3_and_nobody_is_left_untold() {
     let run = maintain("run", &nowhere, &folder, &[]);
     assert_eq!(run.code, 3, "{}", run.stderr);
     assert_eq!(std::fs::read_to_string(&told).expect("somebody was told"), "3\n");
+    // Nor when the plan cannot be read.
+    let unread = maintain("run", &target, &folder, &["--plan", &path(&folder, "nowhere.json")]);
+    let code = std::fs::read_to_string(&told).expect("somebody was told");
+    assert_eq!((unread.code, code), (2, "2\n".to_owned()), "{}", unread.stderr);
 }
 
 #[test]
