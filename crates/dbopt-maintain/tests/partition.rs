@@ -197,6 +197,29 @@ async fn rows_are_in_the_archive_before_a_partition_goes() {
 }
 
 #[tokio::test]
+async fn a_partition_goes_only_into_an_archive_that_keeps_its_rows() {
+    let sql = "CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; \
+               CREATE TABLE drops (at timestamptz, a int); \
+               CREATE TRIGGER away BEFORE INSERT ON drops FOR EACH ROW EXECUTE FUNCTION nothing(); \
+               CREATE VIEW seen AS SELECT * FROM e; CREATE UNLOGGED TABLE hasty (at timestamptz, a int)";
+    let database = database(Cluster::shared(), &format!("{TABLE}; {sql}")).await;
+    let refusals = [
+        ("drops", "has the trigger `away`"),
+        ("seen", "is not a plain table"),
+        ("hasty", "is not logged"),
+        ("e", "is not a plain table"),
+        ("e_1", "is the table itself"),
+    ];
+    for (name, why) in refusals {
+        let archive = Some(Archived::Table { schema: "public".to_owned(), name: name.to_owned() });
+        let report = run(&database, options(), dropping(&database, "e_1", Expiry { archive, ..expiry(10) })).await;
+        assert!(matches!(&report.outcome, Outcome::Failed(reason) if reason.contains(why)), "{name}: {report:?}");
+        assert_eq!(tables(&database), "e_1 e_2 e_3", "{name}");
+        assert_eq!(database.value("SELECT count(*) FROM e"), "3000", "{name}");
+    }
+}
+
+#[tokio::test]
 async fn what_was_detached_by_a_dead_run_is_dropped_and_nothing_else() {
     let database = database(Cluster::shared(), TABLE).await;
     // Of three entries one is of a partition that was detached, one of one that was not, one of a name that has another table.

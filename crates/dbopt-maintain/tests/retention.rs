@@ -89,6 +89,12 @@ async fn times_without_a_zone_and_days_are_judged_by_the_applications_clock() {
         let rule = Retention { method, ..Retention::new("at", ten_days) };
         assert_eq!(run(&database, small(), DeleteRows::new(&table(&database, "t"), rule)).await.outcome, Outcome::Done);
         assert_eq!(database.value("SELECT count(*) || ' ' || min(at)::date FROM t"), "80 1970-01-11", "{kind}");
+        if kind == "date" {
+            // At noon the day has not ended, and something of it may be of its last moment.
+            let noon = Retention::new("at", Moment::Civil(21 * 43_200 * 1_000_000));
+            let report = run(&database, small(), DeleteRows::new(&table(&database, "t"), noon)).await;
+            assert!(reason(&report).contains("cannot be judged"), "{report:?}");
+        }
         // A cutoff of the other kind would be hours off.
         let report = run(&database, small(), DeleteRows::new(&table(&database, "t"), retention())).await;
         assert!(reason(&report).contains("cannot be judged"), "{report:?}");
@@ -126,6 +132,135 @@ async fn rows_are_in_the_archive_before_they_go() {
     let rule = Retention { archive: Some(archive), ..rule };
     let report = run(&database, small(), DeleteRows::new(&t, rule)).await;
     assert!(matches!(&report.outcome, Outcome::Failed(why) if why.contains("not the same columns")), "{report:?}");
+    assert_eq!(left(&database), "7003 0");
+}
+
+#[tokio::test]
+async fn rows_go_only_into_an_archive_that_keeps_them() {
+    let sql = "CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; \
+               CREATE TABLE drops (LIKE t); \
+               CREATE TRIGGER away BEFORE INSERT ON drops FOR EACH ROW EXECUTE FUNCTION nothing(); \
+               CREATE TABLE ruled (LIKE t); CREATE RULE away AS ON INSERT TO ruled DO INSTEAD NOTHING; \
+               CREATE VIEW seen AS SELECT * FROM t WHERE id < 0; \
+               CREATE UNLOGGED TABLE hasty (LIKE t)";
+    let database = database(Cluster::shared(), &format!("{TABLE}; {sql}")).await;
+    let refusals = [
+        ("drops", "has the trigger `away`"),
+        ("ruled", "has a rule"),
+        ("seen", "is not a plain table"),
+        ("hasty", "is not logged"),
+        ("t", "is the table itself"),
+    ];
+    let into = |name: &str| Some(Archived::Table { schema: "public".to_owned(), name: name.to_owned() });
+    for (name, why) in refusals {
+        for method in [Method::Pages, Method::Keys] {
+            let rule = Retention { archive: into(name), method, ..retention() };
+            let report = run(&database, small(), DeleteRows::new(&table(&database, "t"), rule)).await;
+            assert!(matches!(&report.outcome, Outcome::Failed(reason) if reason.contains(why)), "{name}: {report:?}");
+            assert_eq!(left(&database), "10003 3000", "{name}");
+        }
+    }
+    // What a table begins to do with rows while they go is seen in the batch that it happens to.
+    database.execute("CREATE TABLE later (LIKE t)");
+    let rule = Retention { archive: into("later"), ..retention() };
+    let mut actions: Vec<Box<dyn dbopt_run::Action>> = vec![Box::new(DeleteRows::new(&table(&database, "t"), rule))];
+    let mut runner = start(&database, small()).await;
+    let mut has_trigger = false;
+    let reports = runner
+        .execute(&mut actions, &mut |event| {
+            if matches!(event, Event::Progress(_)) && !has_trigger {
+                has_trigger = true;
+                database.execute(
+                    "CREATE TRIGGER away BEFORE INSERT ON later FOR EACH ROW WHEN (NEW.id % 7 = 0) \
+                     EXECUTE FUNCTION nothing()",
+                );
+            }
+        })
+        .await
+        .expect("it runs");
+    let Outcome::Failed(why) = &reports[0].outcome else { panic!("{reports:?}") };
+    assert!(why.contains("arrived in the archive, so none of them went"), "{why}");
+    let gone = 10003 - support::number::<i64>(&database, "SELECT count(*) FROM t");
+    assert!((1..3000).contains(&gone), "the first batch went: {gone}");
+    assert_eq!(support::number::<i64>(&database, "SELECT count(*) FROM later"), gone);
+    runner.finish(&reports).await.expect("it ends");
+}
+
+#[tokio::test]
+async fn the_whole_of_a_cascade_has_to_be_listed_and_indexed() {
+    let sql = "CREATE TABLE g2 (id int PRIMARY KEY, t_id int REFERENCES t ON DELETE CASCADE); CREATE INDEX ON g2 (t_id); \
+               CREATE TABLE g3 (id int PRIMARY KEY, g2_id int UNIQUE REFERENCES g2 ON DELETE SET NULL, note text); \
+               CREATE TABLE g4 (g3_id int REFERENCES g3 (g2_id) ON UPDATE CASCADE ON DELETE CASCADE); \
+               CREATE TABLE g5 (note text); CREATE TABLE parts (t_id int REFERENCES t ON DELETE CASCADE) PARTITION BY LIST (t_id); \
+               CREATE TABLE parts_1 PARTITION OF parts DEFAULT; CREATE INDEX ON parts (t_id); \
+               INSERT INTO g2 SELECT n, n FROM generate_series(0, 99) n; INSERT INTO g3 SELECT n, n FROM generate_series(0, 99) n; \
+               INSERT INTO g4 SELECT n FROM generate_series(0, 99) n; INSERT INTO parts VALUES (1), (5000); \
+               CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'";
+    let database = database(Cluster::shared(), &format!("{TABLE}; {sql}")).await;
+    let t = table(&database, "t");
+    let listing = |tables: &[&str]| Retention {
+        cascades: tables.iter().map(|name| format!("public.{name}")).collect(),
+        ..retention()
+    };
+    let refused = async |rule: Retention, why: &str| {
+        let report = run(&database, small(), DeleteRows::new(&t, rule)).await;
+        assert!(matches!(&report.outcome, Outcome::Failed(reason) if reason.contains(why)), "{why}: {report:?}");
+        assert_eq!(left(&database), "10003 3000", "{why}");
+    };
+    refused(listing(&["g2", "g3", "g4", "parts"]), "of `public.g4` has no index").await;
+    database.execute("CREATE INDEX ON g4 (g3_id)");
+    refused(listing(&["g2", "g3", "g4"]), "rows of `public.parts` would be changed along").await;
+    refused(listing(&["g2", "g4", "parts"]), "rows of `public.g3` would be changed along").await;
+    refused(listing(&["g2", "g3", "parts"]), "rows of `public.g4` would be changed along").await;
+    // A partition is listed with what it is a part of.
+    let all = listing(&["g2", "g3", "g4", "parts"]);
+    database.execute("CREATE TRIGGER noted AFTER UPDATE OF g2_id ON g3 FOR EACH ROW EXECUTE FUNCTION f()");
+    refused(all.clone(), "the trigger `noted` of `public.g3` would fire").await;
+    database.execute("DROP TRIGGER noted ON g3; CREATE TRIGGER gone AFTER DELETE ON g2 EXECUTE FUNCTION f()");
+    refused(all.clone(), "the trigger `gone` of `public.g2` would fire").await;
+    database.execute("DROP TRIGGER gone ON g2; CREATE RULE kept AS ON DELETE TO g2 DO INSTEAD NOTHING");
+    refused(all.clone(), "a rule changes what is done to rows of `public.g2`").await;
+    // What concerns other columns and other events does not matter.
+    database.execute(
+        "DROP RULE kept ON g2; CREATE TRIGGER other AFTER UPDATE OF note ON g3 FOR EACH ROW EXECUTE FUNCTION f(); \
+         CREATE TRIGGER more AFTER UPDATE OR INSERT ON g2 FOR EACH ROW EXECUTE FUNCTION f()",
+    );
+    assert_eq!(run(&database, small(), DeleteRows::new(&t, all)).await.outcome, Outcome::Done);
+    assert_eq!(left(&database), "7003 0");
+    let rest = "SELECT (SELECT count(*) FROM g2) || ' ' || (SELECT count(g2_id) FROM g3) || ' ' || \
+                       (SELECT count(g3_id) FROM g4) || ' ' || (SELECT count(*) FROM parts)";
+    assert_eq!(database.value(rest), "0 0 0 1");
+}
+
+#[tokio::test]
+async fn expired_rows_that_stay_are_no_success() {
+    // A trigger that is listed, and keeps some of the rows or all of them.
+    let sql = "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql \
+               AS 'BEGIN IF OLD.id < 2000 THEN RETURN NULL; END IF; RETURN OLD; END'; \
+               CREATE TRIGGER kept BEFORE DELETE ON t FOR EACH ROW EXECUTE FUNCTION f()";
+    for method in [Method::Pages, Method::Keys] {
+        let database = database(Cluster::shared(), &format!("{TABLE}; {sql}")).await;
+        let listed = Retention { triggers: vec!["kept".to_owned()], method, ..retention() };
+        for gone in [1000, 0] {
+            let report = run(&database, small(), DeleteRows::new(&table(&database, "t"), listed.clone())).await;
+            let why = format!("{gone} rows went; 2000 expired rows are still there: a trigger may keep them");
+            assert_eq!(report.outcome, Outcome::Failed(why), "{method:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn expired_rows_of_what_inherits_do_not_stay_unnoticed() {
+    let sql = "CREATE TABLE child () INHERITS (t); CREATE TABLE \"Grand child\" () INHERITS (child); \
+               INSERT INTO \"Grand child\" VALUES (20000, '1970-01-02Z')";
+    let database = database(Cluster::shared(), &format!("{TABLE}; {sql}")).await;
+    let action = DeleteRows::new(&table(&database, "t"), retention());
+    let report = run(&database, small(), action.clone()).await;
+    let why = "`public.\"Grand child\"` inherits from it and has expired rows";
+    assert!(matches!(&report.outcome, Outcome::Failed(reason) if reason.starts_with(why)), "{report:?}");
+    assert_eq!(left(&database), "10004 3001");
+    database.execute("DELETE FROM \"Grand child\"");
+    assert_eq!(run(&database, small(), action).await.outcome, Outcome::Done);
     assert_eq!(left(&database), "7003 0");
 }
 

@@ -15,36 +15,58 @@ use crate::facts::Moment;
 use crate::object::TableRef;
 use crate::plan::Archived;
 
-/// Why the table of an archive cannot take the rows of a table, if it cannot: each column must be there, in this order,
-/// with this type.
-const MISFIT: &str = "
-    SELECT EXISTS (
-        (SELECT pg_catalog.row_number() OVER (ORDER BY a.attnum), a.attname, a.atttypid, a.atttypmod
-         FROM pg_catalog.pg_attribute a WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped)
-        EXCEPT
-        (SELECT pg_catalog.row_number() OVER (ORDER BY a.attnum), a.attname, a.atttypid, a.atttypmod
-         FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
-         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-         WHERE n.nspname = $2 AND c.relname = $3 AND a.attnum > 0 AND NOT a.attisdropped))";
+/// What the catalogue says of the table of an archive. Each column of the other must be there, in this order, with this
+/// type.
+const TARGET: &str = "
+    SELECT c.oid, c.relkind = 'r' AS is_plain, c.relpersistence = 'p' AS is_durable,
+           (SELECT pg_catalog.min(t.tgname::text) FROM pg_catalog.pg_trigger t
+            WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgtype & 4 <> 0) AS trigger,
+           EXISTS (SELECT FROM pg_catalog.pg_rewrite r WHERE r.ev_class = c.oid AND r.ev_type = '3') AS has_rules,
+           EXISTS (
+               (SELECT pg_catalog.row_number() OVER (ORDER BY a.attnum), a.attname, a.atttypid, a.atttypmod
+                FROM pg_catalog.pg_attribute a WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped)
+               EXCEPT
+               (SELECT pg_catalog.row_number() OVER (ORDER BY a.attnum), a.attname, a.atttypid, a.atttypmod
+                FROM pg_catalog.pg_attribute a
+                WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)) AS is_misfit
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = $2 AND c.relname = $3";
 
-/// Looks whether a table can take the rows; why not, if so.
+/// Why a table cannot be trusted to take the rows of another and keep them, if so; by a session that may have made it in
+/// its transaction.
+///
+/// Only a plain, logged table without triggers and rules on INSERT keeps for certain what is put into it.
 pub(super) async fn misfit(
-    hands: &Hands<'_>,
-    table: &TableRef,
-    archive: (&str, &str),
-) -> Result<Option<String>, Error> {
-    misfit_in(hands.control, table, archive).await
-}
-
-/// The same, by a session that may have made it in its transaction.
-pub(super) async fn misfit_in(
     session: &dbopt_pg::Session,
     table: &TableRef,
     (schema, name): (&str, &str),
 ) -> Result<Option<String>, Error> {
-    let rows = session.query(MISFIT, &[&table.oid, &schema, &name]).await?;
-    let is_misfit = rows.first().is_none_or(|row| row.get(0));
-    Ok(is_misfit.then(|| format!("the archive `{schema}.{name}` has not the same columns in the same order")))
+    let rows = session.query(TARGET, &[&table.oid, &schema, &name]).await?;
+    let Some(row) = rows.first() else {
+        return Ok(Some(format!("the archive `{schema}.{name}` is not there")));
+    };
+    let trigger: Option<String> = row.get("trigger");
+    let why = if row.get::<_, u32>("oid") == table.oid {
+        "is the table itself".to_owned()
+    } else if !row.get::<_, bool>("is_plain") {
+        "is not a plain table".to_owned()
+    } else if !row.get::<_, bool>("is_durable") {
+        "is not logged, so that a crash of the server would empty it".to_owned()
+    } else if let Some(trigger) = trigger {
+        format!("has the trigger `{trigger}`, so it is not certain that it keeps what is put into it")
+    } else if row.get("has_rules") {
+        "has a rule, so it is not certain that it keeps what is put into it".to_owned()
+    } else if row.get("is_misfit") {
+        "has not the same columns in the same order".to_owned()
+    } else {
+        return Ok(None);
+    };
+    Ok(Some(format!("the archive `{schema}.{name}` {why}")))
+}
+
+/// Why nothing may go, when not all that left has arrived.
+pub(super) fn lost(gone: u64, kept: u64) -> Option<String> {
+    (gone != kept).then(|| format!("of {gone} rows {kept} arrived in the archive, so none of them went"))
 }
 
 /// Why rows could not be put into a file.

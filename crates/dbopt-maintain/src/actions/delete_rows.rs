@@ -94,7 +94,7 @@ impl DeleteRows {
             if let Some(outcome) = hands.in_turns(&create, None).await? {
                 return Ok(outcome);
             }
-            if let Some(reason) = archive::misfit(hands, &self.table, (schema, name)).await? {
+            if let Some(reason) = archive::misfit(hands.control, &self.table, (schema, name)).await? {
                 return Ok(Outcome::Failed(reason));
             }
         }
@@ -123,7 +123,25 @@ impl DeleteRows {
                 "SET statement_timeout = 0; SET lock_timeout = '1s'; RESET row_security; SET synchronous_commit = on",
             )
             .await?;
+        let outcome = match outcome {
+            None => self.left(hands, run.deleted).await?,
+            ended => ended,
+        };
         run.end(hands, outcome).await
+    }
+
+    /// What stays though all batches were done. A trigger may keep rows without an error, so it is looked at where one may
+    /// fire, and where nothing went.
+    async fn left(&self, hands: &Hands<'_>, deleted: u64) -> Result<Option<Outcome>, Error> {
+        if deleted > 0 && self.retention.triggers.is_empty() {
+            return Ok(None);
+        }
+        let sql = format!("SELECT pg_catalog.count(*) FROM ONLY {} WHERE {}", self.table, self.retention.condition());
+        let rows: i64 = hands.control.query(&sql, &[]).await?.first().map_or(0, |row| row.get(0));
+        Ok((rows > 0).then(|| {
+            let cause = if self.retention.triggers.is_empty() { "" } else { ": a trigger may keep them" };
+            Outcome::Failed(format!("{rows} expired rows are still there{cause}"))
+        }))
     }
 }
 
@@ -267,7 +285,13 @@ impl Run<'_> {
         (from, to): &Range,
     ) -> Result<Batch, Error> {
         let statement = self.statement.replacen("$1", from, 1).replacen("$2", to, 1);
+        let is_moved = matches!(self.action.retention.archive, Some(Archived::Table { .. }));
         let ended = match file {
+            None if is_moved => match moved(hands, &statement).await? {
+                Ok(Ok(rows)) => Ok(rows),
+                Ok(Err(reason)) => return Ok(Batch::Failed(reason)),
+                Err(error) => Err(error),
+            },
             None => match hands.work.client().simple_query(&statement).await {
                 Ok(messages) => Ok(rows_of(&messages)),
                 Err(error) => Err(hands.work.error(error)),
@@ -349,8 +373,37 @@ async fn report_counts(hands: &Hands<'_>) -> Result<(), Error> {
     Ok(hands.work.batch(sql).await?)
 }
 
+/// Moves rows into the archive, in a transaction that is committed only when all that left have arrived; why not, if so.
+async fn moved(hands: &Hands<'_>, statement: &str) -> Result<Result<Result<u64, String>, dbopt_pg::Error>, Error> {
+    let messages = match hands.work.client().simple_query(&format!("BEGIN; {statement}")).await {
+        Ok(messages) => messages,
+        Err(error) => {
+            return match hands.work.error(error) {
+                dbopt_pg::Error::ConnectionLost { .. } => Err(Error::LockLost),
+                error => {
+                    hands.work.batch("ROLLBACK").await?;
+                    Ok(Err(error))
+                }
+            };
+        }
+    };
+    let counted = messages.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some((row.get(0)?.parse().ok()?, row.get(1)?.parse().ok()?)),
+        _ => None,
+    });
+    let reason = match counted {
+        Some((gone, kept)) => match archive::lost(gone, kept) {
+            None => return Ok(hands.work.batch("COMMIT").await.map(|()| Ok(gone))),
+            Some(reason) => reason,
+        },
+        None => "the server did not say how many rows arrived in the archive".to_owned(),
+    };
+    hands.work.batch("ROLLBACK").await?;
+    Ok(Ok(Err(reason)))
+}
+
 /// How many rows a statement says it has dealt with.
-fn rows_of(messages: &[SimpleQueryMessage]) -> u64 {
+pub(super) fn rows_of(messages: &[SimpleQueryMessage]) -> u64 {
     let rows = |message: &SimpleQueryMessage| match message {
         SimpleQueryMessage::CommandComplete(rows) => Some(*rows),
         _ => None,

@@ -9,8 +9,9 @@ use dbopt_pg::Session;
 use dbopt_run::{Action, Effect, Ended, Entry, Error, Fate, Hands, Lock, Outcome, Pending, STATEMENT, Step};
 
 use super::archive::{self, Refused};
+use super::delete_rows::rows_of;
 use super::object::{counters, step};
-use super::retention::{create_archive, literal};
+use super::retention::{DAY, create_archive, literal};
 use crate::facts::{Bound, Moment, PartitionFacts};
 use crate::object::TableRef;
 use crate::plan::Archived;
@@ -122,15 +123,19 @@ impl DropPartition {
     /// Whether a row is younger than the cutoff after all, where that is to be proved.
     async fn younger(&self, hands: &Hands<'_>) -> Result<Option<String>, Error> {
         let Some(column) = &self.rule.prove else { return Ok(None) };
-        let sql = "SELECT pg_catalog.format_type(a.atttypid, NULL) FROM pg_catalog.pg_attribute a \
-                   WHERE a.attrelid = $1 AND a.attname = $2 AND a.attnum > 0 AND NOT a.attisdropped";
+        let sql = "SELECT pg_catalog.format_type(a.atttypid, NULL), pg_catalog.row_security_active(a.attrelid) \
+                   FROM pg_catalog.pg_attribute a WHERE a.attrelid = $1 AND a.attname = $2 AND a.attnum > 0 AND NOT a.attisdropped";
         let rows = hands.control.query(sql, &[&self.partition.oid, column]).await?;
+        if rows.first().is_some_and(|row| row.get(1)) {
+            return Ok(Some("row security may hide rows of it from this role, so nothing is proved".to_owned()));
+        }
+        // Where that hour comes last, it is so twelve hours after UTC.
+        let civil = self.rule.cutoff.saturating_sub(12 * 3600 * 1_000_000);
         let cutoff = match rows.first().map(|row| row.get::<_, &str>(0)) {
             Some("timestamp with time zone") => Moment::Instant(self.rule.cutoff),
-            // Where that hour comes last, it is so twelve hours after UTC.
-            Some("timestamp without time zone" | "date") => {
-                Moment::Civil(self.rule.cutoff.saturating_sub(12 * 3600 * 1_000_000))
-            }
+            Some("timestamp without time zone") => Moment::Civil(civil),
+            // What is of a day may be of its last moment.
+            Some("date") => Moment::Civil(civil.saturating_sub(civil.rem_euclid(DAY))),
             _ => return Ok(Some(format!("`{column}` is no column with times, so nothing is proved"))),
         };
         let (column, partition) = (dbopt_sql::quote_ident(column), &self.partition);
@@ -177,7 +182,8 @@ impl DropPartition {
         let names = (self.step.schema.as_str(), self.step.object.as_str());
         let (statement, oid) = (self.step.statements.join(" "), Some(self.partition.oid));
         let entry = hands.journal.open(hands.control, STATEMENT, names, oid, &statement, None).await?;
-        hands.work.batch("BEGIN").await?;
+        // A policy of the table may hide rows from its owner; then this is an error, and nothing is left behind.
+        hands.work.batch("BEGIN; SET LOCAL row_security = off").await?;
         let outcome = self.within(hands).await?;
         if outcome.is_some() {
             hands.work.batch("ROLLBACK").await?;
@@ -204,6 +210,17 @@ impl DropPartition {
         hands.in_turns_within("dbopt_drop", &sql, self.step.table.as_ref()).await
     }
 
+    /// Puts all rows into the archive's table, and counts whether all have arrived.
+    async fn copied(&self, hands: &Hands<'_>, copy: &str) -> Result<Option<Outcome>, Error> {
+        let kept = match counted(hands, copy).await? {
+            Ok(kept) => kept,
+            Err(why) => return Ok(Some(Outcome::Failed(why))),
+        };
+        let rows = hands.work.query(&format!("SELECT pg_catalog.count(*) FROM {}", self.partition), &[]).await?;
+        let all = rows.first().map_or(u64::MAX, |row| row.get::<_, i64>(0).unsigned_abs());
+        Ok(archive::lost(all, kept).map(Outcome::Failed))
+    }
+
     async fn put_away(&self, hands: &mut Hands<'_>, archive: &Archived) -> Result<Option<Outcome>, Error> {
         let failed = |why: String| Ok(Some(Outcome::Failed(why)));
         let copy = put_away(&self.partition, Some(archive)).unwrap_or_default();
@@ -211,11 +228,18 @@ impl DropPartition {
             if let Some(outcome) = hands.in_turns_within("dbopt_archive", &create, None).await? {
                 return Ok(Some(outcome));
             }
+            // From here on nobody can give it a trigger or a rule.
+            let target = TableRef { oid: 0, schema: schema.clone(), name: name.clone() };
+            let lock = format!("LOCK TABLE {target} IN ROW EXCLUSIVE MODE");
+            let of_archive = (schema.clone(), name.clone());
+            if let Some(outcome) = hands.in_turns_within("dbopt_archive_lock", &lock, Some(&of_archive)).await? {
+                return Ok(Some(outcome));
+            }
             // It was perhaps made by this transaction, which only its own session sees.
-            if let Some(why) = archive::misfit_in(hands.work, &self.partition, (schema, name)).await? {
+            if let Some(why) = archive::misfit(hands.work, &self.partition, (schema, name)).await? {
                 return failed(why);
             }
-            return hands.in_turns_within("dbopt_copy", &copy, None).await;
+            return self.copied(hands, &copy).await;
         }
         let cutoff = Moment::Instant(self.rule.cutoff);
         match archive::file(hands, Some(archive), &self.partition, cutoff) {
@@ -227,6 +251,17 @@ impl DropPartition {
                 Err(Refused::File(why)) => Some(Outcome::Failed(why)),
             }),
         }
+    }
+}
+
+/// What a statement counts, or why it failed.
+async fn counted(hands: &Hands<'_>, statement: &str) -> Result<Result<u64, String>, Error> {
+    match hands.work.client().simple_query(statement).await {
+        Ok(messages) => Ok(Ok(rows_of(&messages))),
+        Err(error) => match hands.work.error(error) {
+            dbopt_pg::Error::ConnectionLost { .. } => Err(Error::LockLost),
+            error => Ok(Err(error.to_string())),
+        },
     }
 }
 

@@ -3,7 +3,7 @@
 use dbopt_policy::TableSelector;
 use dbopt_run::{Error, Hands};
 
-use super::retention::{Method, Retention};
+use super::retention::{DAY, Method, Retention};
 use crate::facts::Moment;
 use crate::object::TableRef;
 
@@ -20,20 +20,66 @@ const TABLE: &str = "
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname = $1 AND c.relname = $2";
 
-/// Foreign keys that look at each row that goes, whether an index helps them, and what they do.
+/// All that a DELETE reaches by foreign keys, however far: tables that lose rows (`d`), and those of which columns are
+/// updated (`u`), which matters to keys on these columns only
+/// (<https://www.postgresql.org/docs/current/catalog-pg-constraint.html>).
+const REACHED: &str = "
+    WITH RECURSIVE reached (relation, event, columns) AS (
+        SELECT $1::oid, 'd', '{}'::int2[]
+        UNION
+        SELECT k.conrelid, CASE WHEN r.event = 'd' AND k.confdeltype = 'c' THEN 'd' ELSE 'u' END,
+               CASE WHEN r.event = 'd' AND k.confdeltype = 'c' THEN '{}' ELSE k.conkey END
+        FROM reached r JOIN pg_catalog.pg_constraint k ON k.contype = 'f' AND k.confrelid = r.relation
+        WHERE CASE r.event WHEN 'd' THEN k.confdeltype ELSE k.confupdtype END IN ('c', 'n', 'd')
+            AND (r.event = 'd' OR k.confkey && r.columns)
+    )";
+
+/// Foreign keys that look at each row that goes or is changed along, whether an index helps them, and what they do. A
+/// partition is listed with a table that it is a part of.
 const REFERENCES: &str = "
-    SELECT k.conname::text AS name, n.nspname::text AS schema, c.relname::text AS table,
-           k.confdeltype IN ('c', 'n', 'd') AS changes,
+    SELECT DISTINCT k.conname::text AS name, n.nspname::text AS schema, c.relname::text AS table,
+           CASE r.event WHEN 'd' THEN k.confdeltype ELSE k.confupdtype END IN ('c', 'n', 'd') AS changes,
+           ARRAY(SELECT an.nspname::text FROM pg_catalog.pg_partition_ancestors(c.oid) WITH ORDINALITY p (oid, at)
+                 JOIN pg_catalog.pg_class ac ON ac.oid = p.oid
+                 JOIN pg_catalog.pg_namespace an ON an.oid = ac.relnamespace ORDER BY p.at) AS schemas,
+           ARRAY(SELECT ac.relname::text FROM pg_catalog.pg_partition_ancestors(c.oid) WITH ORDINALITY p (oid, at)
+                 JOIN pg_catalog.pg_class ac ON ac.oid = p.oid ORDER BY p.at) AS tables,
            EXISTS (SELECT FROM pg_catalog.pg_index i
                    WHERE i.indrelid = k.conrelid AND i.indisvalid AND i.indpred IS NULL
                        AND k.conkey <@ (i.indkey::int2[])[0:pg_catalog.cardinality(k.conkey) - 1]) AS is_indexed
-    FROM pg_catalog.pg_constraint k
+    FROM reached r
+    JOIN pg_catalog.pg_constraint k ON k.contype = 'f' AND k.confrelid = r.relation
     JOIN pg_catalog.pg_class c ON c.oid = k.conrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-    WHERE k.contype = 'f' AND k.confrelid = $1 ORDER BY 2, 3, 1";
+    WHERE r.event = 'd' OR k.confkey && r.columns ORDER BY 2, 3, 1";
 
+/// Triggers that would fire, of the table and of all that is changed along.
 const TRIGGERS: &str = "
-    SELECT t.tgname::text FROM pg_catalog.pg_trigger t
-    WHERE t.tgrelid = $1 AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgtype & 8 <> 0 ORDER BY 1";
+    SELECT DISTINCT t.tgname::text AS name, n.nspname::text AS schema, c.relname::text AS table
+    FROM reached r
+    JOIN pg_catalog.pg_trigger t ON t.tgrelid = r.relation AND NOT t.tgisinternal AND t.tgenabled <> 'D'
+    JOIN pg_catalog.pg_class c ON c.oid = r.relation JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE CASE r.event WHEN 'd' THEN t.tgtype & 8 <> 0
+          ELSE t.tgtype & 16 <> 0
+              AND (pg_catalog.cardinality(t.tgattr::int2[]) = 0 OR t.tgattr::int2[] && r.columns) END
+    ORDER BY 2, 3, 1";
+
+/// Rules that would change what is done to the tables that are changed along.
+const RULES: &str = "
+    SELECT n.nspname::text AS schema, c.relname::text AS table
+    FROM reached r
+    JOIN pg_catalog.pg_rewrite w ON w.ev_class = r.relation AND w.ev_type = CASE r.event WHEN 'd' THEN '4' ELSE '2' END
+    JOIN pg_catalog.pg_class c ON c.oid = r.relation JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    ORDER BY 1, 2";
+
+/// Tables that inherit, other than partitions; a DELETE of the table's own rows leaves theirs.
+const CHILDREN: &str = "
+    WITH RECURSIVE child (oid) AS (
+        SELECT h.inhrelid FROM pg_catalog.pg_inherits h WHERE h.inhparent = $1
+        UNION SELECT h.inhrelid FROM pg_catalog.pg_inherits h JOIN child ON child.oid = h.inhparent
+    )
+    SELECT n.nspname::text AS schema, c.relname::text AS table
+    FROM child JOIN pg_catalog.pg_class c ON c.oid = child.oid
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace ORDER BY 1, 2";
 
 /// The first reason not to delete, if there is one.
 pub(super) async fn refusal(
@@ -51,7 +97,9 @@ pub(super) async fn refusal(
     }
     match (row.get::<_, Option<&str>>("type"), retention.cutoff) {
         (Some("timestamp with time zone"), Moment::Instant(_))
-        | (Some("timestamp without time zone" | "date"), Moment::Civil(_)) => {}
+        | (Some("timestamp without time zone"), Moment::Civil(_)) => {}
+        // What is of a day may be of its last moment: it is expired when the cutoff is not before the day's end.
+        (Some("date"), Moment::Civil(at)) if at.rem_euclid(DAY) == 0 => {}
         (Some(kind), _) => {
             return Ok(Some(format!("`{column}` is of type {kind}, by which the plan's cutoff cannot be judged")));
         }
@@ -71,11 +119,11 @@ pub(super) async fn refusal(
     if let Some(reason) = references(hands, table, retention).await? {
         return Ok(Some(reason));
     }
-    for row in hands.control.query(TRIGGERS, &[&table.oid]).await? {
-        let name: String = row.get(0);
-        if !retention.triggers.contains(&name) {
-            return Ok(Some(format!("the trigger `{name}` would fire, which the policy does not list")));
-        }
+    if let Some(reason) = triggers(hands, table, retention).await? {
+        return Ok(Some(reason));
+    }
+    if let Some(reason) = children(hands, table, retention).await? {
+        return Ok(Some(reason));
     }
     too_many(hands, table, retention).await
 }
@@ -83,16 +131,53 @@ pub(super) async fn refusal(
 async fn references(hands: &Hands<'_>, table: &TableRef, retention: &Retention) -> Result<Option<String>, Error> {
     let listed: Vec<TableSelector> =
         retention.cascades.iter().filter_map(|selector| TableSelector::parse(selector).ok()).collect();
-    for row in hands.control.query(REFERENCES, &[&table.oid]).await? {
+    for row in hands.control.query(&format!("{REACHED} {REFERENCES}"), &[&table.oid]).await? {
         let (name, schema, other): (String, String, String) = (row.get("name"), row.get("schema"), row.get("table"));
         if !row.get::<_, bool>("is_indexed") {
             return Ok(Some(format!(
                 "the foreign key `{name}` of `{schema}.{other}` has no index, so each row would cost a scan of that table"
             )));
         }
-        if row.get("changes") && !listed.iter().any(|selector| selector.matches(&schema, &other)) {
+        let (schemas, tables): (Vec<String>, Vec<String>) = (row.get("schemas"), row.get("tables"));
+        let mut names = schemas.iter().zip(&tables).chain([(&schema, &other)]);
+        let is_listed = names.any(|(schema, table)| listed.iter().any(|selector| selector.matches(schema, table)));
+        if row.get("changes") && !is_listed {
             return Ok(Some(format!(
                 "rows of `{schema}.{other}` would be changed along by `{name}`, and the policy does not list it"
+            )));
+        }
+    }
+    let rules = hands.control.query(&format!("{REACHED} {RULES}"), &[&table.oid]).await?;
+    Ok(rules.first().map(|row| {
+        let (schema, other): (String, String) = (row.get("schema"), row.get("table"));
+        format!("a rule changes what is done to rows of `{schema}.{other}`, which would be changed along")
+    }))
+}
+
+async fn triggers(hands: &Hands<'_>, table: &TableRef, retention: &Retention) -> Result<Option<String>, Error> {
+    for row in hands.control.query(&format!("{REACHED} {TRIGGERS}"), &[&table.oid]).await? {
+        let (name, schema, of): (String, String, String) = (row.get("name"), row.get("schema"), row.get("table"));
+        if !retention.triggers.contains(&name) {
+            let place = if (&schema, &of) == (&table.schema, &table.name) {
+                String::new()
+            } else {
+                format!(" of `{schema}.{of}`")
+            };
+            return Ok(Some(format!("the trigger `{name}`{place} would fire, which the policy does not list")));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether expired rows would stay in a table that inherits from this one.
+async fn children(hands: &Hands<'_>, table: &TableRef, retention: &Retention) -> Result<Option<String>, Error> {
+    let condition = retention.condition();
+    for row in hands.control.query(CHILDREN, &[&table.oid]).await? {
+        let child = TableRef { oid: 0, schema: row.get("schema"), name: row.get("table") };
+        let sql = format!("SELECT EXISTS (SELECT FROM ONLY {child} WHERE {condition})");
+        if hands.control.query(&sql, &[]).await?.first().is_none_or(|row| row.get(0)) {
+            return Ok(Some(format!(
+                "`{child}` inherits from it and has expired rows, which would stay; it needs a rule of its own, before this one"
             )));
         }
     }

@@ -6,6 +6,9 @@ use crate::facts::Moment;
 use crate::object::TableRef;
 use crate::plan::Archived;
 
+/// A day, in microseconds.
+pub(super) const DAY: i64 = 86_400_000_000;
+
 /// Which rows of a table go, and under which conditions.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Retention {
@@ -90,7 +93,11 @@ impl Retention {
             None => format!("{delete};"),
             Some(Archived::Table { schema, name }) => {
                 let archive = TableRef { oid: 0, schema: schema.clone(), name: name.clone() };
-                format!("WITH gone AS ({delete} RETURNING *) INSERT INTO {archive} SELECT * FROM gone;")
+                // What left is counted beside what arrived, because a batch is committed only when they are the same.
+                format!(
+                    "WITH gone AS ({delete} RETURNING *), kept AS (INSERT INTO {archive} SELECT * FROM gone RETURNING 1) \
+                     SELECT (SELECT pg_catalog.count(*) FROM gone), (SELECT pg_catalog.count(*) FROM kept);"
+                )
             }
             Some(Archived::Folder(_)) => format!("COPY ({delete} RETURNING *) TO STDOUT;"),
         }
@@ -139,7 +146,10 @@ mod tests {
         let create = create_archive(&archive, &table);
         assert_eq!(create.as_deref(), Some("CREATE TABLE IF NOT EXISTS old.events (LIKE public.\"Events\");"));
         retention.archive = Some(archive);
-        let sql = format!("WITH gone AS ({delete} RETURNING *) INSERT INTO old.events SELECT * FROM gone;");
+        let sql = format!(
+            "WITH gone AS ({delete} RETURNING *), kept AS (INSERT INTO old.events SELECT * FROM gone RETURNING 1) \
+             SELECT (SELECT pg_catalog.count(*) FROM gone), (SELECT pg_catalog.count(*) FROM kept);"
+        );
         assert_eq!(retention.batch(&table), sql);
         let keys = Retention { method: Method::Keys, cutoff: Moment::Civil(0), archive: None, ..retention };
         assert_eq!(

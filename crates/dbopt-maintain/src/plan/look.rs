@@ -123,9 +123,10 @@ async fn reach(
     let rows = session.query(COLUMN, &[oid, &column, schema, name]).await?;
     let Some(row) = rows.first() else { return Ok(Err(format!("there is no column `{column}`").into())) };
     let kind: String = row.get("kind");
-    let (is_civil, kind) = match kind.as_str() {
-        "timestamp with time zone" => (false, "timestamptz"),
-        "timestamp without time zone" | "date" => (true, "timestamp"),
+    let (is_civil, is_day, kind) = match kind.as_str() {
+        "timestamp with time zone" => (false, false, "timestamptz"),
+        "timestamp without time zone" => (true, false, "timestamp"),
+        "date" => (true, true, "timestamp"),
         _ => return Ok(Err(format!("the column `{column}` is of type `{kind}`, and no time").into())),
     };
     let Ok(cutoff) = jiff::Timestamp::from_microsecond(cutoff) else {
@@ -167,6 +168,7 @@ async fn reach(
         rows: estimate,
         has_any,
         is_civil,
+        is_day,
         correlation: row.get::<_, Option<f32>>("correlation").map(f64::from),
         is_indexed,
     }))

@@ -31,6 +31,8 @@ pub struct Reach {
     pub has_any: Option<bool>,
     /// Whether the column has no time zone.
     pub is_civil: bool,
+    /// Whether the column is of whole days.
+    pub is_day: bool,
     /// How far rows lie in the order of their times: 1 or -1 when they do (`pg_stats.correlation`).
     pub correlation: Option<f64>,
     /// Whether an index begins with the column.
@@ -126,7 +128,7 @@ fn rows(basis: &Basis<'_>, plan: &mut Plan, ruled: Ruled<'_>, table: &TableFacts
         table: table.table.clone(),
         relfilenode: table.relfilenode,
         column: column.to_owned(),
-        cutoff: if reach.is_civil { Cutoff::Civil(cutoff.saturating_sub(LAST_ZONE)) } else { Cutoff::Instant(cutoff) },
+        cutoff: cutoff_for(reach, cutoff),
         how,
         most_rows: rule.most_rows,
         most_share: rule.most_share,
@@ -135,6 +137,17 @@ fn rows(basis: &Basis<'_>, plan: &mut Plan, ruled: Ruled<'_>, table: &TableFacts
         archive: rule.archive.as_ref().map(archived),
     };
     plan.push(basis, Class::Retention, work, why, gain);
+}
+
+/// The cutoff as the column tells times. What is of a day may be of its last moment, so a day is expired when the cutoff is
+/// not before its end.
+fn cutoff_for(reach: &Reach, cutoff: i64) -> Cutoff {
+    let civil = cutoff.saturating_sub(LAST_ZONE);
+    match (reach.is_civil, reach.is_day) {
+        (false, _) => Cutoff::Instant(cutoff),
+        (true, false) => Cutoff::Civil(civil),
+        (true, true) => Cutoff::Civil(civil.saturating_sub(civil.rem_euclid(2 * LAST_ZONE))),
+    }
 }
 
 /// How many rows are expired, of how many that a rule allows to go at once and by which key, when it is too many.

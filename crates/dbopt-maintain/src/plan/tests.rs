@@ -119,7 +119,8 @@ fn a_tidy_database_needs_nothing() {
 
 /// Expired rows of a table, as the server was asked.
 fn reach(oid: u32, rows: f64) -> Reach {
-    Reach { oid, rows: Some(rows), has_any: None, is_civil: false, correlation: Some(1.0), is_indexed: true }
+    let (has_any, correlation) = (None, Some(1.0));
+    Reach { oid, rows: Some(rows), has_any, is_civil: false, is_day: false, correlation, is_indexed: true }
 }
 
 /// A database in which there is something of everything to do.
@@ -379,6 +380,27 @@ fn partitions_go_by_their_upper_bounds() {
 }
 
 #[test]
+fn a_day_is_expired_when_it_has_ended_everywhere() {
+    let mut given = months("column = 'at'\nrest = true\n");
+    given.partition(6, 1, "rest", None, None);
+    let cutoff = |given: &mut Given, reached: Reach| {
+        given.expired = vec![Expired { tables: vec![reached], ..Expired::default() }];
+        let plan = given.plan();
+        let cutoffs = plan.items.iter().filter_map(|item| match item.work {
+            Work::DeleteRows { cutoff: Cutoff::Civil(at), .. } => Some(at),
+            _ => None,
+        });
+        cutoffs.collect::<Vec<_>>()
+    };
+    let civil = Reach { is_civil: true, ..reach(6, 1e5) };
+    let [at] = cutoff(&mut given, civil.clone())[..] else { panic!("one of rows") };
+    const DAY: i64 = 86_400_000_000;
+    assert_eq!(cutoff(&mut given, Reach { is_day: true, ..civil.clone() }), [at - at.rem_euclid(DAY)]);
+    given.facts.server.now += DAY / 3;
+    assert_eq!(cutoff(&mut given, Reach { is_day: true, ..civil }), [at - at.rem_euclid(DAY)], "the day goes on");
+}
+
+#[test]
 fn expired_rows_of_partitions_that_stay_go_when_asked() {
     let mut given = months("column = 'at'\nrest = true\nprove = true\narchive.table = 'old.m'\n");
     given.partition(6, 1, "rest", None, None);
@@ -387,8 +409,8 @@ fn expired_rows_of_partitions_that_stay_go_when_asked() {
     insta::assert_snapshot!(given.shown(), @"
     retention: CREATE TABLE IF NOT EXISTS old.m (LIKE public.m); INSERT INTO old.m SELECT * FROM public.m01; ALTER TABLE public.m DETACH PARTITION public.m01; DROP TABLE public.m01; -- its upper bound was 293 d 12 h ago, and 240 d are kept [100 MB]
     retention: CREATE TABLE IF NOT EXISTS old.m (LIKE public.m); INSERT INTO old.m SELECT * FROM public.m02; ALTER TABLE public.m DETACH PARTITION public.m02; DROP TABLE public.m02; -- its upper bound was 265 d 12 h ago, and 240 d are kept [100 MB]
-    retention: CREATE TABLE IF NOT EXISTS old.m (LIKE public.m03); WITH gone AS (DELETE FROM ONLY public.m03 WHERE at > $1 AND at <= $2 AND at < '2026-03-26 12:00:00+00'::timestamp with time zone AND at > '-infinity' RETURNING *) INSERT INTO old.m SELECT * FROM gone; VACUUM (TRUNCATE OFF) public.m03; -- `at` of rows is more than 240 d ago, about 100000 rows [10 MB]
-    retention: CREATE TABLE IF NOT EXISTS old.m (LIKE public.rest); WITH gone AS (DELETE FROM ONLY public.rest WHERE at > $1 AND at <= $2 AND at < '2026-03-26 00:00:00'::timestamp without time zone AND at > '-infinity' RETURNING *) INSERT INTO old.m SELECT * FROM gone; VACUUM (TRUNCATE OFF) public.rest; -- `at` of rows is more than 240 d ago, about 100000 rows [10 MB]
+    retention: CREATE TABLE IF NOT EXISTS old.m (LIKE public.m03); WITH gone AS (DELETE FROM ONLY public.m03 WHERE at > $1 AND at <= $2 AND at < '2026-03-26 12:00:00+00'::timestamp with time zone AND at > '-infinity' RETURNING *), kept AS (INSERT INTO old.m SELECT * FROM gone RETURNING 1) SELECT (SELECT pg_catalog.count(*) FROM gone), (SELECT pg_catalog.count(*) FROM kept); VACUUM (TRUNCATE OFF) public.m03; -- `at` of rows is more than 240 d ago, about 100000 rows [10 MB]
+    retention: CREATE TABLE IF NOT EXISTS old.m (LIKE public.rest); WITH gone AS (DELETE FROM ONLY public.rest WHERE at > $1 AND at <= $2 AND at < '2026-03-26 00:00:00'::timestamp without time zone AND at > '-infinity' RETURNING *), kept AS (INSERT INTO old.m SELECT * FROM gone RETURNING 1) SELECT (SELECT pg_catalog.count(*) FROM gone), (SELECT pg_catalog.count(*) FROM kept); VACUUM (TRUNCATE OFF) public.rest; -- `at` of rows is more than 240 d ago, about 100000 rows [10 MB]
     analyze: ANALYZE public.m03; -- about 100000 rows of it will have been deleted, 10 %
     analyze: ANALYZE public.rest; -- about 100000 rows of it will have been deleted, 10 %
     ");
