@@ -9,7 +9,7 @@ mod settings;
 mod undo;
 mod verified;
 
-use dbopt_run::{Action, Error, Event, Fate, Report, Runner, Step, predict_seconds};
+use dbopt_run::{Action, Error, Event, Report, Runner, Step, predict_seconds};
 use indicatif::ProgressBar;
 
 use self::file::File;
@@ -130,7 +130,7 @@ async fn apply(context: &Context, args: &Apply, plan: Plan) -> Result<Exit, Fail
     }
     executed.map_err(failed)?;
     run.finish(&reports).await.map_err(failed)?;
-    let left = repairs.iter().any(|repair| matches!(repair.fate, Fate::Kept(_) | Fate::Foreign(_)));
+    let left = runner::is_left(&repairs);
     Ok(match runner::exit(&reports) {
         Exit::Done if left || !plan.notes.is_empty() => Exit::Partial,
         exit => exit,

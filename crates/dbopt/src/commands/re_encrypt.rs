@@ -6,7 +6,7 @@ use dbopt_crypto::{EncryptionPolicy, FieldCipher, StoreError};
 use dbopt_finding::{Finding, Severity};
 use dbopt_pg::{Session, SessionProfile};
 use dbopt_reencrypt::{Catalogue, Planned, Tallies};
-use dbopt_run::{Action, Event, Fate, Options, Report, Runner};
+use dbopt_run::{Action, Event, Report, Runner};
 use indicatif::ProgressBar;
 use jiff::Timestamp;
 
@@ -89,7 +89,7 @@ async fn dry_run(
 async fn execute(context: &Context, args: &ReEncrypt, planned: Planned) -> Result<Exit, Failure> {
     let target = connect::settings(context, &args.connection)?;
     let failed = |error| runner::failure(error, &args.connection);
-    let options = options(context, args)?;
+    let options = runner::options(context, args.run_policy.as_deref(), args.stop_file.as_deref())?;
     let started = connect::or_interrupted(context, Runner::start(&target, "re-encrypt", options)).await?;
     let mut run = started.map_err(failed)?;
     let mut view = ReEncryptView::new(false, Some(run.run()));
@@ -123,29 +123,11 @@ async fn execute(context: &Context, args: &ReEncrypt, planned: Planned) -> Resul
     print(context, args, &view)?;
     executed.map_err(failed)?;
     run.finish(&reports).await.map_err(failed)?;
-    let left = repairs.iter().any(|repair| matches!(repair.fate, Fate::Kept(_) | Fate::Foreign(_)));
+    let left = runner::is_left(&repairs);
     Ok(match runner::exit(&reports) {
         Exit::Done if left => Exit::Partial,
         exit => exit,
     })
-}
-
-/// How careful the run is: by its policy, and by the flags, which win.
-fn options(context: &Context, args: &ReEncrypt) -> Result<Options, Failure> {
-    let mut options = match &args.run_policy {
-        None => Options::default(),
-        Some(file) => {
-            let policy = runner::policy(context, file)?;
-            let mut options = policy.options;
-            options.stop.until = runner::closes(&policy.windows, Timestamp::now())?;
-            options
-        }
-    };
-    options.stop.flag = Arc::clone(context.interrupt.flag());
-    if args.stop_file.is_some() {
-        options.stop.file.clone_from(&args.stop_file);
-    }
-    Ok(options)
 }
 
 fn print(context: &Context, args: &ReEncrypt, view: &ReEncryptView) -> Result<(), Failure> {

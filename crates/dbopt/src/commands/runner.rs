@@ -1,10 +1,10 @@
 //! What the commands share that change a database by the runner.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use dbopt_finding::Finding;
 use dbopt_policy::Windows;
-use dbopt_run::{Error, Event, Outcome, Report, RunPolicy, Unseen};
+use dbopt_run::{Error, Event, Fate, Options, Outcome, Repair, Report, RunPolicy, Unseen};
 use indicatif::ProgressBar;
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -28,8 +28,35 @@ pub(super) fn closes(windows: &Windows, now: Timestamp) -> Result<Option<Instant
     Ok(left.and_then(|left| Instant::now().checked_add(left)))
 }
 
+/// How careful a run is that may begin now: by the policy of kind `run`, if there is one, and by a stop file beside it,
+/// which wins.
+///
+/// # Errors
+/// When the policy cannot be used, or its windows are closed.
+pub(super) fn options(context: &Context, file: Option<&Path>, stop_file: Option<&Path>) -> Result<Options, Failure> {
+    let mut options = match file {
+        None => Options::default(),
+        Some(file) => {
+            let policy = policy(context, file)?;
+            let mut options = policy.options;
+            options.stop.until = closes(&policy.windows, Timestamp::now())?;
+            options
+        }
+    };
+    options.stop.flag = Arc::clone(context.interrupt.flag());
+    if let Some(file) = stop_file {
+        options.stop.file = Some(file.to_owned());
+    }
+    Ok(options)
+}
+
+/// Whether something of earlier runs was left as it is.
+pub(super) fn is_left(repairs: &[Repair]) -> bool {
+    repairs.iter().any(|repair| matches!(repair.fate, Fate::Kept(_) | Fate::Foreign(_)))
+}
+
 /// The policy of kind `run` of a file.
-pub(super) fn policy(context: &Context, file: &Path) -> Result<RunPolicy, Failure> {
+fn policy(context: &Context, file: &Path) -> Result<RunPolicy, Failure> {
     match dbopt_policy::load::<RunPolicy>(file) {
         Ok(loaded) => {
             context.stderr.findings(&loaded.findings);

@@ -1,9 +1,6 @@
 //! How careful a run is: by the policy file, and by the flags, which win.
 
-use std::sync::Arc;
-
 use dbopt_run::Options;
-use jiff::Timestamp;
 
 use crate::{
     cli::Apply,
@@ -16,19 +13,7 @@ use crate::{
 /// # Errors
 /// When the policy cannot be used, or its windows are closed.
 pub(super) fn options(context: &Context, args: &Apply) -> Result<Options, Failure> {
-    let mut options = match &args.policy {
-        None => Options::default(),
-        Some(file) => {
-            let policy = runner::policy(context, file)?;
-            let mut options = policy.options;
-            options.stop.until = runner::closes(&policy.windows, Timestamp::now())?;
-            options
-        }
-    };
-    options.stop.flag = Arc::clone(context.interrupt.flag());
-    if args.stop_file.is_some() {
-        options.stop.file.clone_from(&args.stop_file);
-    }
+    let mut options = runner::options(context, args.policy.as_deref(), args.stop_file.as_deref())?;
     if let Some(time) = args.old_transaction {
         options.oldest_transaction = time;
     }

@@ -7,7 +7,7 @@ use dbopt_maintain::{
     actions::Leftovers,
     plan::{Item, Plan, Prediction},
 };
-use dbopt_run::{Action, Event, Fate, Report, Runner};
+use dbopt_run::{Action, Event, Report, Runner};
 use jiff::Timestamp;
 
 use super::{gather, log::Log, notify, policy, refuse_other, targets, worse};
@@ -146,7 +146,7 @@ async fn one_database(
     view.steps.extend(refused.iter().map(|(item, why)| DoneView::refused(item, why)));
     executed.map_err(failed)?;
     run.finish(&reports).await.map_err(failed)?;
-    let left = repairs.iter().any(|repair| matches!(repair.fate, Fate::Kept(_) | Fate::Foreign(_)));
+    let left = runner::is_left(&repairs);
     Ok(match runner::exit(&reports) {
         Exit::Done if left || !refused.is_empty() || plan.notes.iter().any(|note| note.is_trouble()) => Exit::Partial,
         exit => exit,
