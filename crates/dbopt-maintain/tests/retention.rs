@@ -43,6 +43,7 @@ async fn expired_rows_go_in_batches_and_no_other_and_none_is_left_dead() {
         let report = run(&database, small(), action.clone()).await;
         assert_eq!(report.outcome, Outcome::Done, "{method:?}");
         assert_eq!(left(&database), "7003 0", "{method:?}");
+        assert_eq!((report.rows, database.value("SELECT rows FROM dbopt.history")), (Some(3000), "3000".to_owned()));
         assert_eq!(database.value("SELECT string_agg(id::text, ' ' ORDER BY id) FROM t WHERE id < 0"), "-3 -2 -1");
         let after: i64 = support::number(&database, "SELECT txid_snapshot_xmax(txid_current_snapshot())");
         assert!(after - before > 6, "each batch is a transaction: {}", after - before);
@@ -50,7 +51,7 @@ async fn expired_rows_go_in_batches_and_no_other_and_none_is_left_dead() {
         let vacuums: i64 = support::number(&database, "SELECT pg_stat_get_vacuum_count('t'::regclass)");
         assert!(vacuums >= 2, "it is vacuumed between chunks and at the end: {vacuums}");
         let report = run(&database, small(), action).await;
-        assert_eq!(report.outcome, Outcome::Skipped("no row is expired".to_owned()));
+        assert_eq!((report.outcome, report.rows), (Outcome::Skipped("no row is expired".to_owned()), Some(0)));
         assert_eq!(database.value("SELECT count(*) FROM dbopt.journal WHERE closed_at IS NULL"), "0");
     }
 }
@@ -108,8 +109,12 @@ async fn rows_are_in_the_archive_before_they_go() {
     let archive = Archived::Table { schema: "public".to_owned(), name: "old t".to_owned() };
     let rule = Retention { archive: Some(archive.clone()), cutoff: Moment::Instant(60_000_000_000), ..retention() };
     let report = run(&database, small(), DeleteRows::new(&t, rule.clone())).await;
-    assert_eq!(report.outcome, Outcome::Done);
+    assert_eq!((report.outcome, report.rows), (Outcome::Done, Some(1000)));
     assert_eq!(database.value("SELECT count(*) || ' ' || max(id) FROM \"old t\""), "1000 999");
+    // Each deletion's record says how many.
+    assert_eq!(database.value("SELECT rows FROM dbopt.history"), "1000");
+    let audited = "SELECT count(*) FROM dbopt.audit_record WHERE details LIKE '%\"rows\":1000%'";
+    assert_eq!(database.value(audited), "1");
 
     // Into a file, which can be read back as it was.
     let folder = std::env::temp_dir().join(format!("dbopt-archive-{}", std::process::id()));

@@ -25,6 +25,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 3, name: "run", sql: include_str!("../../../migrations/0003_run.sql") },
     Migration { number: 4, name: "limit", sql: include_str!("../../../migrations/0004_limit.sql") },
     Migration { number: 5, name: "auth", sql: include_str!("../../../migrations/0005_auth.sql") },
+    Migration { number: 6, name: "rows", sql: include_str!("../../../migrations/0006_rows.sql") },
 ];
 
 impl Migration {

@@ -117,7 +117,7 @@ impl ReEncrypt {
         // Each batch was done or not done as a whole.
         hands.journal.close(entry);
         let bytes_after = self.bytes(hands).await?.map(|(_, bytes)| bytes);
-        Ok(Effect { outcome, bytes_before: Some(before), bytes_after, definition: None })
+        Ok(Effect { outcome, bytes_before: Some(before), bytes_after, rows: None, definition: None })
     }
 
     /// The table's identity now, and its size with all that belongs to it.

@@ -74,6 +74,7 @@ impl CreateIndex {
                     outcome: Outcome::Done,
                     bytes_before: None,
                     bytes_after: Some(facts.bytes),
+                    rows: None,
                     definition: Some(facts.definition),
                 });
             }
@@ -102,7 +103,13 @@ impl CreateIndex {
                     .to_owned(),
             ),
         };
-        Ok(Some(Effect { outcome, bytes_before: Some(facts.bytes), bytes_after: Some(facts.bytes), definition: None }))
+        Ok(Some(Effect {
+            outcome,
+            bytes_before: Some(facts.bytes),
+            bytes_after: Some(facts.bytes),
+            rows: None,
+            definition: None,
+        }))
     }
 
     /// Drops what a build that ended badly has left. The name was free when it began, and this session has held the

@@ -65,13 +65,14 @@ impl Ddl {
                 outcome: Outcome::Done,
                 bytes_before: Some(before.bytes),
                 bytes_after: Some(0),
+                rows: None,
                 definition: Some(before.definition.clone()),
             });
         }
         let bytes_after = facts.as_ref().map(|facts| facts.bytes);
         let definition = facts.map(|facts| facts.definition);
         let bytes_before = before.map(|facts| facts.bytes);
-        Ok(Effect { outcome: Outcome::Done, bytes_before, bytes_after, definition })
+        Ok(Effect { outcome: Outcome::Done, bytes_before, bytes_after, rows: None, definition })
     }
 }
 

@@ -70,6 +70,7 @@ impl DropIndex {
             outcome: ended.outcome(Outcome::Done),
             bytes_before: Some(facts.bytes),
             bytes_after: Some(left.map_or(0, |left| left.bytes)),
+            rows: None,
             definition: Some(facts.definition),
         })
     }

@@ -23,11 +23,12 @@ impl Journal {
         table: Option<(u32, i64)>,
     ) -> Result<(), Error> {
         let sql = "INSERT INTO dbopt.history (run, kind, schema, object, relation, definition, outcome, reason, \
-                       table_bytes, bytes_before, bytes_after, bytes_predicted, seconds, seconds_predicted) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+                       table_bytes, bytes_before, bytes_after, bytes_predicted, seconds, seconds_predicted, rows) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
         let step = &report.step;
         let (relation, table_bytes) = table.unzip();
         let predicted = step.bytes.map(|bytes| bytes as i64);
+        let deleted = report.rows.map(|rows| i64::try_from(rows).unwrap_or(i64::MAX));
         begin(control).await?;
         self.close_ended(control).await?;
         control
@@ -48,12 +49,14 @@ impl Journal {
                     &predicted,
                     &report.seconds,
                     &step.seconds,
+                    &deleted,
                 ],
             )
             .await?;
         for begun in self.take_begun() {
             let change = Change { run: self.run(), kind: step.kind, schema: &step.schema, object: &step.object };
-            let more = [("begun", json!(begun)), ("bytes", json!(report.bytes_after))];
+            let mut more = vec![("begun", json!(begun)), ("bytes", json!(report.bytes_after))];
+            more.extend(deleted.map(|rows| ("rows", json!(rows))));
             self.audit().ended(control, change, report.outcome.word(), &more).await?;
         }
         commit(control).await

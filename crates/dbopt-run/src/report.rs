@@ -69,13 +69,15 @@ pub struct Effect {
     pub bytes_before: Option<i64>,
     /// Bytes of the object afterwards.
     pub bytes_after: Option<i64>,
+    /// Rows that it deleted, or moved into an archive; none of what does not count them.
+    pub rows: Option<u64>,
     /// The object as the server prints it: afterwards, or before it was dropped.
     pub definition: Option<String>,
 }
 
 impl From<Outcome> for Effect {
     fn from(outcome: Outcome) -> Self {
-        Self { outcome, bytes_before: None, bytes_after: None, definition: None }
+        Self { outcome, bytes_before: None, bytes_after: None, rows: None, definition: None }
     }
 }
 
@@ -90,6 +92,8 @@ pub struct Report {
     pub bytes_before: Option<i64>,
     /// Bytes of the object afterwards.
     pub bytes_after: Option<i64>,
+    /// Rows that it deleted, or moved into an archive; none of what does not count them.
+    pub rows: Option<u64>,
     /// How long it took, waiting for a throttle not counted.
     pub seconds: f64,
 }

@@ -23,7 +23,7 @@ use crate::stop::Stop;
 use crate::throttle::{self, Limits, Throttle, Unseen};
 
 /// The migration that the runner's tables come with.
-pub const MIGRATION: u32 = 3;
+pub const MIGRATION: u32 = 6;
 
 /// How a run behaves.
 #[derive(Clone, Debug)]
@@ -226,8 +226,9 @@ impl Runner {
                 }
             };
             self.grown += effect.bytes_after.unwrap_or(0) - effect.bytes_before.unwrap_or(0);
-            let Effect { outcome, bytes_before, bytes_after, definition } = effect;
-            let report = Report { step, outcome, bytes_before, bytes_after, seconds: since.elapsed().as_secs_f64() };
+            let Effect { outcome, bytes_before, bytes_after, rows, definition } = effect;
+            let seconds = since.elapsed().as_secs_f64();
+            let report = Report { step, outcome, bytes_before, bytes_after, rows, seconds };
             self.journal.settle(&self.control, &report, definition.as_deref(), table).await?;
             on_event(Event::Ended(&report));
             reports.push(report);

@@ -409,13 +409,21 @@ fn what_is_expired_goes_by_rows_and_by_partitions() {
     let saved = path(&folder, "plan.json");
     let plan = maintain("plan", &target, &folder, &["--save", &saved, "--format", "json"]);
     assert!(plan.stdout.contains("the column `id` is of type `integer`, and no time"), "{}", plan.stdout);
-    let run = maintain("run", &target, &folder, &["--plan", &saved, "--format", "json", "--log", "off"]);
+    let run = maintain("run", &target, &folder, &["--plan", &saved, "--format", "json", "--log", "json"]);
     // A rule that cannot be applied is no success.
     assert_eq!(run.code, 6, "{}{}", run.stdout, run.stderr);
     let view: Value = serde_json::from_str(&run.stdout).expect("JSON");
     let outcomes = outcomes(&view);
     let retention = outcomes.iter().filter(|(class, _)| class == "retention").collect::<Vec<_>>();
     assert!(retention.len() == 3 && retention.iter().all(|(_, outcome)| outcome == "done"), "{view}");
+    // How many went is told by the report, the log and the status.
+    let rows: Vec<_> = view["runs"][0]["steps"].as_array().expect("steps").iter().map(|step| &step["rows"]).collect();
+    assert_eq!(rows[..3], [&json!(1601), &json!(null), &json!(1)], "{view}");
+    assert!(
+        run.stderr.lines().any(|line| line.contains("\"step-ended\"") && line.contains("\"rows\":1601")),
+        "{}",
+        run.stderr
+    );
     let left = "SELECT count(*) || ' ' || bool_and(at >= now() - interval '100 days 1 minute') FROM events";
     assert_eq!(database.value(left), "2399 true");
     assert_eq!(database.value("SELECT count(*) FROM old"), "1601");
@@ -429,6 +437,7 @@ fn what_is_expired_goes_by_rows_and_by_partitions() {
     let status = maintain("status", &target, &folder, &[]);
     assert_eq!(status.code, 1, "{}", status.stdout);
     assert!(status.stdout.contains("the retention rule for `public.tidy` cannot be applied"), "{}", status.stdout);
+    assert!(status.stdout.contains("  1,602  "), "{}", status.stdout);
     assert_eq!(database.value("SELECT count(*) || ' ' || (to_regclass('m1') IS NULL) FROM m"), "1 true");
 }
 

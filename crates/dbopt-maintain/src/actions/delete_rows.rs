@@ -80,27 +80,28 @@ impl DeleteRows {
         let statement = self.retention.batch(&self.table);
         let names = (self.step.schema.as_str(), self.step.object.as_str());
         let entry = hands.journal.open(hands.control, STATEMENT, names, Some(self.table.oid), &statement, None).await?;
-        let outcome = self.all(hands, &statement).await?;
+        let (outcome, rows) = self.all(hands, &statement).await?;
         // Each batch was done or not done as a whole.
         hands.journal.close(entry);
         let bytes_after = counters(hands.control, &self.table).await?.ok().map(|after| after.bytes);
-        Ok(Effect { outcome, bytes_before: Some(before.bytes), bytes_after, definition: None })
+        Ok(Effect { outcome, bytes_before: Some(before.bytes), bytes_after, rows: Some(rows), definition: None })
     }
 
-    /// Everything from the archive to the last VACUUM, with the session's settings put back whatever happens.
-    async fn all(&self, hands: &mut Hands<'_>, statement: &str) -> Result<Outcome, Error> {
+    /// Everything from the archive to the last VACUUM, with the session's settings put back whatever happens; how it went,
+    /// and how many rows did.
+    async fn all(&self, hands: &mut Hands<'_>, statement: &str) -> Result<(Outcome, u64), Error> {
         if let Some(archive @ Archived::Table { schema, name }) = &self.retention.archive {
             let create = create_archive(archive, &self.table).unwrap_or_default();
             if let Some(outcome) = hands.in_turns(&create, None).await? {
-                return Ok(outcome);
+                return Ok((outcome, 0));
             }
             if let Some(reason) = archive::misfit(hands.control, &self.table, (schema, name)).await? {
-                return Ok(Outcome::Failed(reason));
+                return Ok((Outcome::Failed(reason), 0));
             }
         }
         let mut file = match archive::file(hands, self.retention.archive.as_ref(), &self.table, self.retention.cutoff) {
             Ok(file) => file,
-            Err(reason) => return Ok(Outcome::Failed(reason)),
+            Err(reason) => return Ok((Outcome::Failed(reason), 0)),
         };
         let longest = hands.options.batches.target.saturating_mul(SLACK).max(Duration::from_secs(1)).as_millis();
         // A crash of the server may bring the last rows back, with the archive they went to as it was before; they are
@@ -127,7 +128,8 @@ impl DeleteRows {
             None => self.left(hands, run.deleted).await?,
             ended => ended,
         };
-        run.end(hands, outcome).await
+        let rows = run.deleted;
+        Ok((run.end(hands, outcome).await?, rows))
     }
 
     /// What stays though all batches were done. A trigger may keep rows without an error, so it is looked at where one may

@@ -70,8 +70,9 @@ impl DropPartition {
             Ok(place) => place,
             Err(outcome) => return Ok(outcome.into()),
         };
-        let outcome = match is_concurrent(&self.rule) || place.is_pending {
-            true => self.concurrently(hands, place.is_pending).await?,
+        let (outcome, rows) = match is_concurrent(&self.rule) || place.is_pending {
+            // What nobody reads nobody has counted.
+            true => (self.concurrently(hands, place.is_pending).await?, None),
             false => self.at_once(hands).await?,
         };
         let after = if outcome == Outcome::Done { 0 } else { before.bytes };
@@ -79,6 +80,7 @@ impl DropPartition {
             outcome,
             bytes_before: Some(before.bytes),
             bytes_after: Some(after),
+            rows,
             definition: Some(place.bound),
         })
     }
@@ -178,62 +180,71 @@ impl DropPartition {
 
     /// Everything in one transaction, in which nobody writes to the partition any more. What locks everybody out is sent in
     /// one message with its end, so that it is never held while the server waits for a client whose network is cut.
-    async fn at_once(&self, hands: &mut Hands<'_>) -> Result<Outcome, Error> {
+    async fn at_once(&self, hands: &mut Hands<'_>) -> Result<(Outcome, Option<u64>), Error> {
         let names = (self.step.schema.as_str(), self.step.object.as_str());
         let (statement, oid) = (self.step.statements.join(" "), Some(self.partition.oid));
         let entry = hands.journal.open(hands.control, STATEMENT, names, oid, &statement, None).await?;
         // A policy of the table may hide rows from its owner; then this is an error, and nothing is left behind.
         hands.work.batch("BEGIN; SET LOCAL row_security = off").await?;
-        let outcome = self.within(hands).await?;
-        if outcome.is_some() {
+        let done = self.within(hands).await?;
+        if done.is_err() {
             hands.work.batch("ROLLBACK").await?;
         }
         hands.journal.close(entry);
-        Ok(outcome.unwrap_or(Outcome::Done))
+        Ok(match done {
+            Ok(archived) => (Outcome::Done, archived),
+            Err(outcome) => (outcome, self.rule.archive.is_some().then_some(0)),
+        })
     }
 
-    /// Commits, or says why not.
-    async fn within(&self, hands: &mut Hands<'_>) -> Result<Option<Outcome>, Error> {
+    /// Commits, with how many rows were archived, or says why not.
+    async fn within(&self, hands: &mut Hands<'_>) -> Result<Result<Option<u64>, Outcome>, Error> {
         let (parent, partition) = (&self.parent, &self.partition);
         let own = (partition.schema.clone(), partition.name.clone());
+        let mut archived = None;
         if let Some(archive) = &self.rule.archive {
             // Readers go on; whoever would write is not let in, or rows would go that are not in the archive.
             let lock = format!("LOCK TABLE {partition} IN SHARE MODE");
             if let Some(outcome) = hands.in_turns_within("dbopt_lock", &lock, Some(&own)).await? {
-                return Ok(Some(outcome));
+                return Ok(Err(outcome));
             }
-            if let Some(outcome) = self.put_away(hands, archive).await? {
-                return Ok(Some(outcome));
+            match self.put_away(hands, archive).await? {
+                Ok(rows) => archived = Some(rows),
+                Err(outcome) => return Ok(Err(outcome)),
             }
         }
         let sql = format!("ALTER TABLE {parent} DETACH PARTITION {partition}; DROP TABLE {partition}; COMMIT;");
-        hands.in_turns_within("dbopt_drop", &sql, self.step.table.as_ref()).await
+        Ok(match hands.in_turns_within("dbopt_drop", &sql, self.step.table.as_ref()).await? {
+            None => Ok(archived),
+            Some(outcome) => Err(outcome),
+        })
     }
 
     /// Puts all rows into the archive's table, and counts whether all have arrived.
-    async fn copied(&self, hands: &Hands<'_>, copy: &str) -> Result<Option<Outcome>, Error> {
+    async fn copied(&self, hands: &Hands<'_>, copy: &str) -> Result<Result<u64, Outcome>, Error> {
         let kept = match counted(hands, copy).await? {
             Ok(kept) => kept,
-            Err(why) => return Ok(Some(Outcome::Failed(why))),
+            Err(why) => return Ok(Err(Outcome::Failed(why))),
         };
         let rows = hands.work.query(&format!("SELECT pg_catalog.count(*) FROM {}", self.partition), &[]).await?;
         let all = rows.first().map_or(u64::MAX, |row| row.get::<_, i64>(0).unsigned_abs());
-        Ok(archive::lost(all, kept).map(Outcome::Failed))
+        Ok(archive::lost(all, kept).map_or(Ok(kept), |why| Err(Outcome::Failed(why))))
     }
 
-    async fn put_away(&self, hands: &mut Hands<'_>, archive: &Archived) -> Result<Option<Outcome>, Error> {
-        let failed = |why: String| Ok(Some(Outcome::Failed(why)));
+    /// Puts all rows into the archive; how many there were.
+    async fn put_away(&self, hands: &mut Hands<'_>, archive: &Archived) -> Result<Result<u64, Outcome>, Error> {
+        let failed = |why: String| Ok(Err(Outcome::Failed(why)));
         let copy = put_away(&self.partition, Some(archive)).unwrap_or_default();
         if let (Archived::Table { schema, name }, Some(create)) = (archive, create_archive(archive, &self.parent)) {
             if let Some(outcome) = hands.in_turns_within("dbopt_archive", &create, None).await? {
-                return Ok(Some(outcome));
+                return Ok(Err(outcome));
             }
             // From here on nobody can give it a trigger or a rule.
             let target = TableRef { oid: 0, schema: schema.clone(), name: name.clone() };
             let lock = format!("LOCK TABLE {target} IN ROW EXCLUSIVE MODE");
             let of_archive = (schema.clone(), name.clone());
             if let Some(outcome) = hands.in_turns_within("dbopt_archive_lock", &lock, Some(&of_archive)).await? {
-                return Ok(Some(outcome));
+                return Ok(Err(outcome));
             }
             // It was perhaps made by this transaction, which only its own session sees.
             if let Some(why) = archive::misfit(hands.work, &self.partition, (schema, name)).await? {
@@ -244,11 +255,11 @@ impl DropPartition {
         let cutoff = Moment::Instant(self.rule.cutoff);
         match archive::file(hands, Some(archive), &self.partition, cutoff) {
             Err(why) => failed(why),
-            Ok(None) => Ok(None),
+            Ok(None) => Ok(Ok(0)),
             Ok(Some(mut file)) => Ok(match file.take(hands, &copy).await? {
-                Ok(_) => None,
-                Err(Refused::Server(error)) => Some(Outcome::Failed(error.to_string())),
-                Err(Refused::File(why)) => Some(Outcome::Failed(why)),
+                Ok(rows) => Ok(rows),
+                Err(Refused::Server(error)) => Err(Outcome::Failed(error.to_string())),
+                Err(Refused::File(why)) => Err(Outcome::Failed(why)),
             }),
         }
     }

@@ -96,6 +96,7 @@ impl Reindex {
             outcome,
             bytes_before: Some(found.bytes),
             bytes_after: after.as_ref().map(|after| after.bytes),
+            rows: None,
             definition: after.map(|after| after.definition),
         })
     }

@@ -95,7 +95,7 @@ impl Vacuum {
         };
         hands.journal.close(entry);
         let bytes_after = after.map(|after| after.bytes);
-        Ok(Effect { outcome, bytes_before: Some(first.bytes), bytes_after, definition: None })
+        Ok(Effect { outcome, bytes_before: Some(first.bytes), bytes_after, rows: None, definition: None })
     }
 
     /// One VACUUM: what it comes to, what is counted afterwards, and whether another try is worth while.

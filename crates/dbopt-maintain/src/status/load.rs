@@ -18,6 +18,7 @@ const RUNS: &str = "
                THEN 'running' ELSE 'died' END) AS outcome,
            pg_catalog.count(h.id) FILTER (WHERE h.outcome = 'done') AS done,
            pg_catalog.count(h.id) FILTER (WHERE h.outcome IN ('blocked', 'deferred', 'failed')) AS not_done,
+           pg_catalog.sum(h.rows)::bigint AS rows,
            coalesce(pg_catalog.sum(CASE WHEN h.kind IN ('vacuum', 'delete-rows') THEN greatest(h.bytes_before - h.bytes_after, 0)
                                     ELSE h.bytes_before - h.bytes_after END) FILTER (WHERE h.outcome = 'done'), 0)::bigint AS freed
     FROM (SELECT * FROM dbopt.run WHERE command = 'maintain' ORDER BY id DESC LIMIT 10) r
@@ -91,6 +92,7 @@ impl Status {
             outcome: row.get("outcome"),
             done: row.get("done"),
             not_done: row.get("not_done"),
+            rows: row.get("rows"),
             freed_bytes: row.get("freed"),
         }));
         status.completed_at = session.query(COMPLETED, &[]).await?.first().and_then(|row| row.get(0));

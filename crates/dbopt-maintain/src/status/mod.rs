@@ -64,6 +64,8 @@ pub struct Ran {
     pub done: i64,
     /// Steps that were not.
     pub not_done: i64,
+    /// Rows that were deleted, or moved into an archive; absent where none were counted.
+    pub rows: Option<i64>,
     /// Bytes by which objects became smaller.
     pub freed_bytes: i64,
 }
@@ -175,6 +177,7 @@ mod tests {
             outcome: outcome.to_owned(),
             done: 1,
             not_done: 0,
+            rows: None,
             freed_bytes: 0,
         }
     }

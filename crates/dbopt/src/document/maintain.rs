@@ -103,8 +103,8 @@ fn one_run(document: &mut Document, run: &RunView) {
     if run.steps.is_empty() && run.error.is_none() {
         document.paragraph("There was nothing to do.");
     }
-    let mut table = Table::new(["for", "object", "outcome", "expected", "gained", "expected", "took", "why"]);
-    table = (3..=6).fold(table, Table::right);
+    let mut table = Table::new(["for", "object", "outcome", "rows", "expected", "gained", "expected", "took", "why"]);
+    table = (3..=7).fold(table, Table::right);
     for step in &run.steps {
         let gained = step.bytes_before.zip(step.bytes_after).map(|(before, after)| before - after);
         // What VACUUM makes free stays in the file, which need not become smaller for it.
@@ -114,6 +114,7 @@ fn one_run(document: &mut Document, run: &RunView) {
             Text::from(step.item.class.name()),
             Text::from(step.item.work.object()),
             outcome(step),
+            Text::from(step.rows.map_or_else(String::new, |rows| number::count(rows as f64))),
             Text::from(gain(&step.item)),
             Text::from(gained.map_or_else(String::new, signed)),
             Text::from(step.item.predicted_seconds.map_or_else(String::new, time)),
@@ -147,8 +148,8 @@ fn one_status(document: &mut Document, status: &Status) {
             format!("Due now: {}, about {bytes} to gain{when}.", due.join(", "))
         }
     });
-    let mut runs = Table::new(["run", "began", "outcome", "took", "done", "not done", "gained"]);
-    runs = [0, 3, 4, 5, 6].into_iter().fold(runs, Table::right);
+    let mut runs = Table::new(["run", "began", "outcome", "took", "done", "not done", "rows", "gained"]);
+    runs = [0, 3, 4, 5, 6, 7].into_iter().fold(runs, Table::right);
     for run in &status.runs {
         runs.push([
             Text::from(run.run.to_string()),
@@ -157,6 +158,7 @@ fn one_status(document: &mut Document, status: &Status) {
             Text::from(run.seconds.map_or_else(String::new, time)),
             Text::from(run.done.to_string()),
             Text::from(run.not_done.to_string()),
+            Text::from(run.rows.map_or_else(String::new, |rows| number::count(rows as f64))),
             Text::from(signed(run.freed_bytes)),
         ]);
     }

@@ -94,6 +94,8 @@ pub(crate) struct DoneView {
     pub(crate) bytes_before: Option<i64>,
     /// Size afterwards in bytes.
     pub(crate) bytes_after: Option<i64>,
+    /// Rows that were deleted, or moved into an archive; absent of what does not count them.
+    pub(crate) rows: Option<u64>,
     /// How long it took; absent when it was not begun.
     pub(crate) seconds: Option<f64>,
 }
@@ -107,6 +109,7 @@ impl DoneView {
             reason: report.outcome.reason().map(str::to_owned),
             bytes_before: report.bytes_before,
             bytes_after: report.bytes_after,
+            rows: report.rows,
             seconds: Some(report.seconds),
         }
     }
@@ -119,6 +122,7 @@ impl DoneView {
             reason: Some(why.to_owned()),
             bytes_before: None,
             bytes_after: None,
+            rows: None,
             seconds: None,
         }
     }

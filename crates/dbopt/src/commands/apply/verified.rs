@@ -36,7 +36,7 @@ impl Verified {
             None => Outcome::Failed("it is not there".to_owned()),
         };
         // Its parts were counted as they were built.
-        Ok(Effect { outcome, bytes_before: bytes, bytes_after: bytes, definition: None })
+        Ok(Effect { outcome, bytes_before: bytes, bytes_after: bytes, rows: None, definition: None })
     }
 }
 

@@ -135,6 +135,7 @@ fn ended(report: &Report) -> Value {
         "reason": report.outcome.reason(),
         "bytes_before": report.bytes_before,
         "bytes_after": report.bytes_after,
+        "rows": report.rows,
         "seconds": report.seconds,
     });
     with(&report.step, fields)
