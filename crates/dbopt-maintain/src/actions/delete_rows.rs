@@ -13,7 +13,7 @@ use tokio_postgres::SimpleQueryMessage;
 
 use super::archive::{self, ArchiveFile, Refused};
 use super::object::{counters, or_locked, step};
-use super::refusal::refusal;
+use super::refusal::{Permit, permit};
 use super::retention::{Method, Retention, create_archive};
 use super::vacuum::{Vacuum, VacuumOptions};
 use crate::object::TableRef;
@@ -71,16 +71,16 @@ impl DeleteRows {
             Ok(counters) => counters,
             Err(outcome) => return Ok(outcome.into()),
         };
-        let refused = refusal(hands, &self.table, &self.retention).await;
-        match or_locked(hands.control, self.table.oid, refused).await? {
-            Ok(None) => {}
-            Ok(Some(reason)) => return Ok(Outcome::Failed(reason).into()),
+        let permit = permit(hands, &self.table, &self.retention).await;
+        let permit = match or_locked(hands.control, self.table.oid, permit).await? {
+            Ok(Ok(permit)) => permit,
+            Ok(Err(reason)) => return Ok(Outcome::Failed(reason).into()),
             Err(outcome) => return Ok(outcome.into()),
-        }
+        };
         let statement = self.retention.batch(&self.table);
         let names = (self.step.schema.as_str(), self.step.object.as_str());
         let entry = hands.journal.open(hands.control, STATEMENT, names, Some(self.table.oid), &statement, None).await?;
-        let (outcome, rows) = self.all(hands, &statement).await?;
+        let (outcome, rows) = self.all(hands, &statement, permit).await?;
         // Each batch was done or not done as a whole.
         hands.journal.close(entry);
         let bytes_after = counters(hands.control, &self.table).await?.ok().map(|after| after.bytes);
@@ -89,7 +89,7 @@ impl DeleteRows {
 
     /// Everything from the archive to the last VACUUM, with the session's settings put back whatever happens; how it went,
     /// and how many rows did.
-    async fn all(&self, hands: &mut Hands<'_>, statement: &str) -> Result<(Outcome, u64), Error> {
+    async fn all(&self, hands: &mut Hands<'_>, statement: &str, permit: Permit) -> Result<(Outcome, u64), Error> {
         if let Some(archive @ Archived::Table { schema, name }) = &self.retention.archive {
             let create = create_archive(archive, &self.table).unwrap_or_default();
             if let Some(outcome) = hands.in_turns(&create, None).await? {
@@ -112,8 +112,15 @@ impl DeleteRows {
             hands.options.backoff.limit().as_millis()
         );
         hands.work.batch(&settings).await?;
-        let mut run =
-            Run { action: self, statement, settings: &settings, deleted: 0, since_vacuum: 0, vacuumed: Outcome::Done };
+        let mut run = Run {
+            action: self,
+            statement,
+            settings: &settings,
+            permit,
+            deleted: 0,
+            since_vacuum: 0,
+            vacuumed: Outcome::Done,
+        };
         let outcome = match self.retention.method {
             Method::Pages => run.pages(hands, &mut file).await?,
             Method::Keys => run.keys(hands, &mut file).await?,
@@ -152,6 +159,7 @@ struct Run<'a> {
     action: &'a DeleteRows,
     statement: &'a str,
     settings: &'a str,
+    permit: Permit,
     deleted: u64,
     since_vacuum: u64,
     vacuumed: Outcome,
@@ -173,6 +181,9 @@ impl Run<'_> {
         let mut at = 0;
         let mut locked: Vec<Range> = Vec::new();
         while at < end {
+            if self.has_all(hands).await? {
+                break;
+            }
             if let Some(outcome) = hands.wait(&self.action.step, None).await? {
                 return Ok(Some(outcome));
             }
@@ -200,6 +211,28 @@ impl Run<'_> {
             self.vacuum_between(hands).await?;
         }
         self.again(hands, file, locked).await
+    }
+
+    /// Whether the rest of the pages need not be read: as many rows have gone as were expired, and the index says that none
+    /// has come to be since. It is asked after a VACUUM, when it no longer leads to all that went.
+    async fn has_all(&mut self, hands: &mut Hands<'_>) -> Result<bool, Error> {
+        if !self.permit.is_indexed || self.deleted < self.permit.expired {
+            return Ok(false);
+        }
+        if self.since_vacuum > 0 {
+            self.vacuum(hands).await?;
+            hands.work.batch(self.settings).await?;
+        }
+        let column = dbopt_sql::quote_ident(&self.action.retention.column);
+        let sql = format!(
+            "SELECT FROM ONLY {} WHERE {} ORDER BY {column} LIMIT 1",
+            self.action.table,
+            self.action.retention.condition()
+        );
+        let is_over = hands.control.query(&sql, &[]).await?.is_empty();
+        // What has come since may be anywhere.
+        self.permit.expired = u64::MAX;
+        Ok(is_over)
     }
 
     /// From key to key; none when all was done.

@@ -1,4 +1,4 @@
-//! Why the rows of a table are not deleted, however expired they are.
+//! How many rows of a table may be deleted, or why none are, however expired they are.
 
 use dbopt_policy::TableSelector;
 use dbopt_run::{Error, Hands};
@@ -81,19 +81,27 @@ const CHILDREN: &str = "
     FROM child JOIN pg_catalog.pg_class c ON c.oid = child.oid
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace ORDER BY 1, 2";
 
-/// The first reason not to delete, if there is one.
-pub(super) async fn refusal(
+/// What may be deleted.
+pub(super) struct Permit {
+    /// So many rows were expired when they were counted.
+    pub(super) expired: u64,
+    /// Whether an index begins with the column.
+    pub(super) is_indexed: bool,
+}
+
+/// What may be deleted, or the first reason not to.
+pub(super) async fn permit(
     hands: &Hands<'_>,
     table: &TableRef,
     retention: &Retention,
-) -> Result<Option<String>, Error> {
+) -> Result<Result<Permit, String>, Error> {
     let rows = hands.control.query(TABLE, &[&table.schema, &table.name, &retention.column]).await?;
     let Some(row) = rows.first().filter(|row| row.get::<_, u32>("oid") == table.oid) else {
-        return Ok(Some("it is not the table that the plan saw".to_owned()));
+        return Ok(Err("it is not the table that the plan saw".to_owned()));
     };
     let column = &retention.column;
     if row.get::<_, &str>("kind") != "r" || row.get::<_, bool>("is_temporary") {
-        return Ok(Some("it is no plain table; of a partitioned one the parts are cleared one by one".to_owned()));
+        return Ok(Err("it is no plain table; of a partitioned one the parts are cleared one by one".to_owned()));
     }
     match (row.get::<_, Option<&str>>("type"), retention.cutoff) {
         (Some("timestamp with time zone"), Moment::Instant(_))
@@ -101,31 +109,31 @@ pub(super) async fn refusal(
         // What is of a day may be of its last moment: it is expired when the cutoff is not before the day's end.
         (Some("date"), Moment::Civil(at)) if at.rem_euclid(DAY) == 0 => {}
         (Some(kind), _) => {
-            return Ok(Some(format!("`{column}` is of type {kind}, by which the plan's cutoff cannot be judged")));
+            return Ok(Err(format!("`{column}` is of type {kind}, by which the plan's cutoff cannot be judged")));
         }
-        (None, _) => return Ok(Some(format!("it has no column `{column}`"))),
+        (None, _) => return Ok(Err(format!("it has no column `{column}`"))),
     }
     if row.get("has_rules") {
-        return Ok(Some("a rule changes what a DELETE does to it".to_owned()));
+        return Ok(Err("a rule changes what a DELETE does to it".to_owned()));
     }
     let is_indexed: bool = row.get("is_indexed");
     match retention.method {
-        Method::Keys if !is_indexed => return Ok(Some(format!("no index begins with `{column}`"))),
+        Method::Keys if !is_indexed => return Ok(Err(format!("no index begins with `{column}`"))),
         Method::Pages if hands.control.server_version_num() < 140_000 => {
-            return Ok(Some("before version 14 rows are found by an index of the column only".to_owned()));
+            return Ok(Err("before version 14 rows are found by an index of the column only".to_owned()));
         }
         _ => {}
     }
     if let Some(reason) = references(hands, table, retention).await? {
-        return Ok(Some(reason));
+        return Ok(Err(reason));
     }
     if let Some(reason) = triggers(hands, table, retention).await? {
-        return Ok(Some(reason));
+        return Ok(Err(reason));
     }
     if let Some(reason) = children(hands, table, retention).await? {
-        return Ok(Some(reason));
+        return Ok(Err(reason));
     }
-    too_many(hands, table, retention).await
+    Ok(count(hands, table, retention).await?.map(|expired| Permit { expired, is_indexed }))
 }
 
 async fn references(hands: &Hands<'_>, table: &TableRef, retention: &Retention) -> Result<Option<String>, Error> {
@@ -184,8 +192,8 @@ async fn children(hands: &Hands<'_>, table: &TableRef, retention: &Retention) ->
     Ok(None)
 }
 
-/// Counts no further than to where it is too many.
-async fn too_many(hands: &Hands<'_>, table: &TableRef, retention: &Retention) -> Result<Option<String>, Error> {
+/// How many rows are expired; counts no further than to where it is too many.
+async fn count(hands: &Hands<'_>, table: &TableRef, retention: &Retention) -> Result<Result<u64, String>, Error> {
     let sql = format!(
         "SELECT CASE WHEN c.reltuples > 0 THEN c.reltuples::bigint ELSE (SELECT pg_catalog.count(*) FROM ONLY {table}) END \
          FROM pg_catalog.pg_class c WHERE c.oid = $1"
@@ -206,5 +214,8 @@ async fn too_many(hands: &Hands<'_>, table: &TableRef, retention: &Retention) ->
         limit.saturating_add(1)
     );
     let found: i64 = hands.control.query(&sql, &[]).await?.first().map_or(0, |row| row.get(0));
-    Ok((found > limit).then(|| format!("more than {most} rows would go, and {why}")))
+    Ok(match found > limit {
+        true => Err(format!("more than {most} rows would go, and {why}")),
+        false => Ok(found.unsigned_abs()),
+    })
 }
