@@ -1,9 +1,10 @@
 //! How large the next batch is to be, so that a batch takes about the time it should.
 //!
-//! A time target keeps locks and snapshots short whatever the rows cost. Growth is bounded to a doubling, since one
-//! quick batch may have been lucky; shrinking goes straight to what the last batch says, since a slow batch has
-//! already hurt. But what a batch waits for need not be its rows: on a machine whose processors are taken each costs the same
-//! however small it is, and then small ones only hurt longer. So when a smaller one was hardly quicker, size is given back.
+//! A time target keeps locks and snapshots short whatever the rows cost. Growth is bounded to a doubling, and to a quarter
+//! near the target, since one quick batch may have been lucky; shrinking goes straight to what the last batch says, since a
+//! slow batch has already hurt. But what a batch waits for need not be its rows: on a machine whose processors are taken
+//! each costs the same however small it is, and then small ones only hurt longer. So when a smaller one was hardly quicker,
+//! size is given back.
 
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ pub struct BatchLimits {
 
 impl Default for BatchLimits {
     fn default() -> Self {
-        Self { target: Duration::from_millis(30), smallest: 100, largest: 50_000 }
+        Self { target: Duration::from_millis(25), smallest: 100, largest: 50_000 }
     }
 }
 
@@ -89,7 +90,9 @@ impl Batches {
     fn fit(&mut self, rows: u64, took: Duration) {
         let per_row = took.as_secs_f64().max(1e-9) / rows as f64;
         let fitting = (self.target.as_secs_f64() / per_row).floor();
-        let ceiling = self.size.saturating_mul(2).min(self.most);
+        // Near the target the last batch may only have been lucky, and the next one would be felt.
+        let growth = if took < self.target / 2 { self.size } else { self.size.div_ceil(4) };
+        let ceiling = self.size.saturating_add(growth).min(self.most);
         // A float beyond the integers saturates, which the clamp then brings down.
         self.size = (fitting as u64).clamp(self.least, ceiling.max(self.least));
     }

@@ -4,12 +4,14 @@
 //! slots retain, at the rate of WAL, at the table's autovacuum and at how the application feels
 //! (<https://www.postgresql.org/docs/current/monitoring-stats.html>).
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::time::Duration;
 
 use dbopt_pg::{Session, Settings};
 use tokio::time::Instant;
-use tokio_postgres::Row;
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Row, Statement};
 
 use crate::error::Error;
 use crate::guard::APPLICATION_NAME;
@@ -78,15 +80,32 @@ const AUTOVACUUM: &str = "
     WHERE v.datname = pg_catalog.current_database() AND n.nspname = $1 AND c.relname = $2
         AND a.backend_type = 'autovacuum worker'";
 
+const WAL: &str = "SELECT pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), '0/0')::bigint";
+
 /// A run's own sessions are no load of others.
 const ACTIVE: &str = "
     SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_activity a
     WHERE a.state IN ('active', 'fastpath function call') AND a.backend_type = 'client backend' AND a.application_name <> $1";
 
-/// Asks in one message: before each batch a second one would be felt.
-async fn look(session: &Session, sql: &str, parameters: &[(&(dyn ToSql + Sync), Type)]) -> Result<Vec<Row>, Error> {
-    let rows = session.client().query_typed(sql, parameters).await;
-    rows.map_err(|error| session.error(error).into())
+/// The questions that were asked. Before each batch they are asked again, and planning them takes ten times as long as
+/// answering them.
+#[derive(Debug, Default)]
+struct Questions(HashMap<&'static str, Statement>);
+
+impl Questions {
+    async fn ask(
+        &mut self,
+        session: &Session,
+        sql: &'static str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, Error> {
+        let client = session.client();
+        let statement = match self.0.entry(sql) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(client.prepare(sql).await.map_err(|error| session.error(error))?),
+        };
+        client.query(statement, parameters).await.map_err(|error| session.error(error).into())
+    }
 }
 
 /// Something that a run should look at or write down, and cannot.
@@ -129,6 +148,7 @@ pub(crate) struct Throttle {
     limits: Limits,
     prober: Option<Prober>,
     wal: Option<(Instant, i64)>,
+    questions: Questions,
 }
 
 impl Throttle {
@@ -138,7 +158,7 @@ impl Throttle {
             Some(probe) => Some(Prober::open(settings, probe).await?),
             None => None,
         };
-        Ok(Self { limits, prober, wal: None })
+        Ok(Self { limits, prober, wal: None, questions: Questions::default() })
     }
 
     pub(crate) fn limits(&self) -> &Limits {
@@ -161,13 +181,13 @@ impl Throttle {
             return Ok(Some(reason));
         }
         if let (true, Some((schema, name))) = (self.limits.autovacuum, table) {
-            let rows = look(session, AUTOVACUUM, &[(schema, Type::TEXT), (name, Type::TEXT)]).await?;
+            let rows = self.questions.ask(session, AUTOVACUUM, &[schema, name]).await?;
             if let Some(row) = rows.first() {
                 return Ok(Some(format!("autovacuum works on the table (process {})", row.get::<_, i32>(0))));
             }
         }
         if let Some(most) = self.limits.active_sessions {
-            let rows = look(session, ACTIVE, &[(&APPLICATION_NAME, Type::TEXT)]).await?;
+            let rows = self.questions.ask(session, ACTIVE, &[&APPLICATION_NAME]).await?;
             let active = rows.first().map_or(0, |row| row.get::<_, i64>(0));
             if active > i64::from(most) {
                 return Ok(Some(format!("{active} sessions are working, more than {most}")));
@@ -179,11 +199,11 @@ impl Throttle {
         }
     }
 
-    async fn replicas(&self, session: &Session) -> Result<Option<String>, Error> {
+    async fn replicas(&mut self, session: &Session) -> Result<Option<String>, Error> {
         if self.limits.replica_bytes.is_none() && self.limits.replica_time.is_none() {
             return Ok(None);
         }
-        for row in look(session, REPLICAS, &[]).await? {
+        for row in self.questions.ask(session, REPLICAS, &[]).await? {
             let (name, bytes): (String, i64) = (row.get("name"), row.get("bytes"));
             if let Some(most) = self.limits.replica_bytes.filter(|most| bytes > *most) {
                 return Ok(Some(format!("replica `{name}` is {bytes} bytes behind, more than {most}")));
@@ -200,9 +220,9 @@ impl Throttle {
         Ok(None)
     }
 
-    async fn slots(&self, session: &Session) -> Result<Option<String>, Error> {
+    async fn slots(&mut self, session: &Session) -> Result<Option<String>, Error> {
         let Some(limit) = self.limits.slot_bytes else { return Ok(None) };
-        for row in look(session, SLOTS, &[]).await? {
+        for row in self.questions.ask(session, SLOTS, &[]).await? {
             let (name, bytes): (String, i64) = (row.get("name"), row.get("bytes"));
             let keep = row.get::<_, Option<i64>>("most").map(|most| (most as f64 * SLOT_SHARE) as i64);
             let most = keep.map_or(limit, |keep| keep.min(limit));
@@ -215,17 +235,16 @@ impl Throttle {
 
     async fn wal(&mut self, session: &Session) -> Result<Option<String>, Error> {
         let Some(most) = self.limits.wal_rate else { return Ok(None) };
-        let sql = "SELECT pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), '0/0')::bigint";
-        let position = |rows: Vec<tokio_postgres::Row>| rows.first().map_or(0, |row| row.get(0));
+        let position = |rows: Vec<Row>| rows.first().map_or(0, |row| row.get(0));
         let (since, before) = match self.wal {
             Some(last) => last,
             None => {
-                let first = (Instant::now(), position(session.query(sql, &[]).await?));
+                let first = (Instant::now(), position(self.questions.ask(session, WAL, &[]).await?));
                 tokio::time::sleep(self.limits.pause.min(Duration::from_secs(1))).await;
                 first
             }
         };
-        let (now, after) = (Instant::now(), position(session.query(sql, &[]).await?));
+        let (now, after) = (Instant::now(), position(self.questions.ask(session, WAL, &[]).await?));
         self.wal = Some((now, after));
         let rate = (after - before) as f64 / (now - since).as_secs_f64().max(0.001);
         Ok((rate > most).then(|| format!("{rate:.0} bytes of WAL are written a second, more than {most:.0}")))

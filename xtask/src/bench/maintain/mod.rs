@@ -19,6 +19,9 @@ pub(crate) struct Args {
     /// Of the retention part: for how many seconds the application runs alone before each way
     #[arg(long, value_name = "SECONDS", default_value_t = 15)]
     baseline: u64,
+    /// Of the retention part: how often each way is gone
+    #[arg(long, value_name = "NUMBER", default_value_t = 3)]
+    rounds: usize,
 }
 
 /// The parts.
@@ -38,6 +41,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     match args.part {
         Part::Bloat => runtime.block_on(bloat::run()),
         Part::Prediction => runtime.block_on(prediction::run()),
-        Part::Retention => runtime.block_on(retention::run(args.scale, args.baseline)),
+        Part::Retention => runtime.block_on(retention::run(args.scale, args.baseline, args.rounds)),
     }
 }

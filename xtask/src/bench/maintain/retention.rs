@@ -69,7 +69,7 @@ struct Figures {
 }
 
 /// Runs the part.
-pub(super) async fn run(scale: f64, baseline: u64) -> Result<()> {
+pub(super) async fn run(scale: f64, baseline: u64, rounds: usize) -> Result<()> {
     let cluster = Cluster::builder()
         .setting("shared_buffers", "512MB")
         .setting("max_wal_size", "8GB")
@@ -104,13 +104,20 @@ pub(super) async fn run(scale: f64, baseline: u64) -> Result<()> {
     );
     say("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
     let ways = [Way::Batches(Method::Pages), Way::Single, Way::Batches(Method::Keys), Way::Loop];
-    for (at, way) in ways.into_iter().enumerate() {
-        let name = format!("copy_{at}");
-        cluster.execute("postgres", &format!("CREATE DATABASE {name} TEMPLATE {}", origin.name()));
-        let copy = Copy { cluster: &cluster, name: &name };
-        copy.execute("CHECKPOINT");
-        measure(&copy, way, (all, expired), baseline).await?;
-        cluster.execute("postgres", &format!("DROP DATABASE {name} WITH (FORCE)"));
+    let mut speeds = ways.map(|_| Vec::new());
+    for round in 0..rounds {
+        for (at, way) in ways.into_iter().enumerate() {
+            let name = format!("copy_{round}_{at}");
+            cluster.execute("postgres", &format!("CREATE DATABASE {name} TEMPLATE {}", origin.name()));
+            let copy = Copy { cluster: &cluster, name: &name };
+            copy.execute("CHECKPOINT");
+            speeds[at].push(measure(&copy, way, (all, expired), baseline).await?);
+            cluster.execute("postgres", &format!("DROP DATABASE {name} WITH (FORCE)"));
+        }
+    }
+    say("\nMedians of rows/s, of those of one DELETE:");
+    for (way, own) in ways.iter().zip(&speeds) {
+        say(&format!("  {}: {:.2}", way.name(), at(own, 0.5) / at(&speeds[1], 0.5)));
     }
     Ok(())
 }
@@ -145,8 +152,8 @@ fn settings(database: &Database<'_>) -> Result<Settings> {
     Copy { cluster: database.cluster(), name: database.name() }.settings()
 }
 
-/// Measures one way, and prints its line.
-async fn measure(copy: &Copy<'_>, way: Way, (all, expired): (u64, u64), baseline: u64) -> Result<()> {
+/// Measures one way, and prints its line; its rows a second.
+async fn measure(copy: &Copy<'_>, way: Way, (all, expired): (u64, u64), baseline: u64) -> Result<f64> {
     let folder = tempfile::tempdir()?;
     let alone = Load::start(copy, &folder, "alone", (expired + 1, all))?;
     tokio::time::sleep(Duration::from_secs(baseline)).await;
@@ -172,7 +179,7 @@ async fn measure(copy: &Copy<'_>, way: Way, (all, expired): (u64, u64), baseline
     write!(line, "| {} | {:.0} ", batches.len(), at(&batches, 0.99))?;
     write!(line, "| {} | {} | {wal:.0} | {dead} |", three(&beside), three(&alone))?;
     say(&line);
-    Ok(())
+    Ok(rows as f64 / seconds)
 }
 
 /// One DELETE, or a loop of them.
