@@ -79,6 +79,37 @@ async fn how_far_it_is_is_told_after_each_batch() {
 }
 
 #[tokio::test]
+async fn pages_behind_the_last_expired_row_are_read_only_when_one_has_come_to_be_since() {
+    // Room in the middle, where the next row is put: it is as long as the others, which fits nowhere else.
+    let table_with_room = format!("{TABLE}; DELETE FROM t WHERE id BETWEEN 6000 AND 6500");
+    for comes_late in [false, true] {
+        let database = database(Cluster::shared(), &table_with_room).await;
+        database.execute("VACUUM t");
+        let mut actions: Vec<Box<dyn dbopt_run::Action>> =
+            vec![Box::new(DeleteRows::new(&table(&database, "t"), retention()))];
+        let mut told = Vec::new();
+        let mut runner = start(&database, small()).await;
+        let reports = runner
+            .execute(&mut actions, &mut |event| {
+                if let Event::Progress(progress) = event {
+                    if comes_late && told.is_empty() {
+                        database.execute("INSERT INTO t VALUES (-4, to_timestamp(1), repeat('x', 50))");
+                    }
+                    told.push((progress.blocks_done, progress.blocks_total));
+                }
+            })
+            .await
+            .expect("it runs");
+        runner.finish(&reports).await.expect("it ends");
+        assert_eq!(reports[0].outcome, Outcome::Done);
+        assert_eq!(left(&database), "6502 0");
+        let (done, total) = told.last().copied().unwrap_or_default();
+        assert_eq!(done < total / 2, !comes_late, "{done} of {total}");
+        assert_eq!(database.value("SELECT pg_stat_get_dead_tuples('t'::regclass)"), "0");
+    }
+}
+
+#[tokio::test]
 async fn times_without_a_zone_and_days_are_judged_by_the_applications_clock() {
     for (kind, method) in [("timestamp", Method::Pages), ("date", Method::Keys)] {
         let sql = format!(
