@@ -5,6 +5,7 @@ use dbopt_policy::Kind;
 /// The kinds by name.
 pub(crate) const KINDS: &[Kind] = &[
     Kind::of::<dbopt_crypto::EncryptionPolicy>(),
+    Kind::of::<dbopt_gdpr::GdprPolicy>(),
     Kind::of::<dbopt_maintain::MaintenancePolicy>(),
     Kind::of::<dbopt_auth::AccessPolicy>(),
     Kind::of::<dbopt_auth::PasswordPolicy>(),
