@@ -128,7 +128,11 @@ impl Builder<'_> {
                 return;
             }
         };
-        let key = if rule.key.is_empty() { primary(self.nodes, parent) } else { rule.key.clone() };
+        let key = match &by {
+            _ if !rule.key.is_empty() => rule.key.clone(),
+            By::Columns => self.declared_key(child, parent, rule).unwrap_or_else(|| primary(self.nodes, parent)),
+            _ => primary(self.nodes, parent),
+        };
         if key.is_empty() {
             let message = format!("`{}` has no primary key, so it must be said what `{rule}` refers to", rule.to);
             self.findings.push(Finding::error("bad-reference", message).help("Write its columns as `key`."));
@@ -142,6 +146,18 @@ impl Builder<'_> {
         if self.has(child, rule.columns()) && self.has(parent, &key) && self.fits(child, &by, rule) {
             self.put(((child, rule.columns().to_vec()), (parent, key)), by, rule);
         }
+    }
+
+    /// What a foreign key over a rule's columns refers to, in the rule's order.
+    fn declared_key(&self, child: NodeId, parent: NodeId, rule: &ReferenceRule) -> Option<Vec<String>> {
+        let same = |edge: &&Edge| {
+            edge.child == child && edge.parent == parent && edge.child_columns.len() == rule.columns().len()
+        };
+        let key = |edge: &Edge| -> Option<Vec<String>> {
+            let at = |name: &String| edge.child_columns.iter().position(|column| column == name);
+            rule.columns().iter().map(|name| at(name).map(|at| edge.parent_columns[at].clone())).collect()
+        };
+        self.edges.iter().filter(same).find_map(key)
     }
 
     /// Writes what the policy says of a reference to its edge, which is a new one where no foreign key is.

@@ -17,7 +17,8 @@ pub struct ReferenceRule {
     pub from: TableName,
     /// The table that is referred to.
     pub to: TableName,
-    /// The columns of [`Self::to`] that are referred to, in the order of those that refer; its primary key when empty.
+    /// The columns of [`Self::to`] that are referred to, in the order of those that refer. When empty, those that a foreign key
+    /// over the same columns refers to, or else its primary key.
     pub key: Vec<String>,
     /// How.
     pub kind: ReferenceKind,
@@ -134,8 +135,11 @@ impl ReferenceRule {
         let from = table.required("from", "The table that refers.");
         let to = table.required("to", "The table that is referred to.");
         let class = table.required_choice("class", "Whose a row is that refers to a row of a person.", Class::NAMES);
-        let key: Vec<String> =
-            table.or("key", "The columns that are referred to; the primary key when not given.", Vec::new());
+        let key: Vec<String> = table.or(
+            "key",
+            "The columns that are referred to; those of the foreign key, or the primary key, when not given.",
+            Vec::new(),
+        );
         let parents = table.or(
             "parents",
             "Whether the row that is referred to is the person's as well, when the row that refers is.",
