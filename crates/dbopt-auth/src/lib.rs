@@ -17,7 +17,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A [`Matrix`] says which [`Role`] may do what, and why.
+//! A [`Matrix`] says which [`Role`] may do what, and why; [`Routes`] what each route of a service asks for.
 //!
 //! [`Tokens`] issues and verifies signed tokens, each key with one algorithm; [`Sessions`] refreshes them and takes them back.
 #![warn(missing_docs)]
@@ -39,7 +39,10 @@ mod token;
 pub mod tower;
 
 #[cfg(all(feature = "policy", feature = "token"))]
-pub use access::AccessPolicy;
+pub use access::{
+    AccessPolicy, DatabaseAccess, DatabaseGrant, DatabaseRole, Privilege, Signature, TenantIsolation, TenantTable,
+    TenantType,
+};
 #[cfg(all(feature = "password", feature = "token"))]
 #[doc(hidden)]
 pub use fuzz::fuzz;
@@ -52,7 +55,10 @@ pub use password::{
     Calibration, Cost, InvalidCost, InvalidPeppers, Legacy, PasswordConfig, PasswordError, Passwords, Peppers,
     Proposal, StoredError, Verdict, calibrate,
 };
-pub use role::{Decision, Denial, InvalidPermission, InvalidRoles, Matrix, Permission, Role, is_permission};
+pub use role::{
+    Asks, Decision, Denial, InvalidPermission, InvalidRoles, InvalidRoute, Matrix, Permission, Role, Route, Routes,
+    is_permission,
+};
 #[cfg(feature = "postgres")]
 pub use token::PostgresSessions;
 #[cfg(feature = "redis")]

@@ -12,7 +12,8 @@ use axum::{
     routing::get,
 };
 use dbopt_auth::{
-    Grant, Identity, KeySet, Matrix, Role, TokenConfig, TokenKey, Tokens, axum::Require, tower::AuthLayer,
+    Asks, Grant, Identity, KeySet, Matrix, Role, Route, Routes, TokenConfig, TokenKey, Tokens, axum::Require,
+    tower::AuthLayer,
 };
 use tower_service::Service as _;
 
@@ -134,4 +135,42 @@ async fn nobody_else_says_who_it_is() {
     request.extensions_mut().insert(admin);
     let response = router.clone().call(request).await.expect("an answer");
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+}
+
+/// With routes, each asks for what is written down, and what is forgotten is not reached, though the router has it.
+#[tokio::test]
+async fn what_is_not_listed_is_refused() {
+    let route = |path: &str, asks| Route { methods: vec!["GET".to_owned()], path: path.to_owned(), asks };
+    let routes = Routes::new([
+        route("/open", Asks::Nothing),
+        route("/me", Asks::Token),
+        route("/orders/{id}", Asks::Permission("orders:read".to_owned())),
+        route("/misspelt", Asks::Permission("order:read".to_owned())),
+    ])
+    .expect("good");
+    let layer = AuthLayer::new(Arc::new(tokens()), matrix()).routes(routes);
+    let router = Router::new()
+        .route("/open", get(async |who: Option<Identity>| if who.is_some() { "somebody" } else { "anybody" }))
+        .route("/me", get(async |identity: Identity| identity.subject().to_owned()))
+        .route("/orders/{id}", get(async || "an order"))
+        .route("/misspelt", get(async || "never"))
+        .route("/forgotten", get(async || "never"))
+        .fallback(async || "never")
+        .layer(layer);
+    let status = async |path: &str, fields: &[&str]| ask(&router, path, fields).await.status();
+    let (viewer, nobody) = (token(&["viewer"]), token(&[]));
+    // A token is not looked at where none is asked for.
+    for fields in [&[][..], &["Bearer nonsense"], &[&*viewer]] {
+        let response = ask(&router, "/open", fields).await;
+        assert_eq!((response.status(), &*text(response).await), (StatusCode::OK, "anybody"));
+    }
+    assert_eq!((status("/me", &[]).await, status("/me", &[&nobody]).await), (StatusCode::UNAUTHORIZED, StatusCode::OK));
+    assert_eq!(status("/orders/7", &[&nobody]).await, StatusCode::FORBIDDEN);
+    assert_eq!(status("/orders/7", &[&viewer]).await, StatusCode::OK);
+    assert_eq!(status("/misspelt", &[&token(&["admin"])]).await, StatusCode::FORBIDDEN);
+    for path in ["/forgotten", "/orders", "/orders/7/", "/other", "/open/../forgotten", "/%6de"] {
+        assert_eq!(status(path, &[&token(&["admin"])]).await, StatusCode::NOT_FOUND, "{path}");
+    }
+    let posted = Request::post("/open").body(Body::empty()).expect("a request");
+    assert_eq!(router.clone().call(posted).await.expect("an answer").status(), StatusCode::NOT_FOUND);
 }

@@ -1,6 +1,8 @@
 //! The policy `access`: tokens, sessions, roles and permissions in a file (feature `policy`).
 
+mod database;
 mod read;
+mod routes;
 
 use std::time::SystemTime;
 
@@ -8,7 +10,11 @@ use dbopt_crypto::{Key, KeyId, Pseudonymizer};
 use dbopt_policy::{Fault, Policy, SecretRef, Table};
 use jsonwebtoken::Algorithm;
 
-use crate::{KeySet, Matrix, SessionConfig, SessionStore, Sessions, TokenConfig, TokenKey, Tokens};
+pub use database::{
+    DatabaseAccess, DatabaseGrant, DatabaseRole, Privilege, Signature, TenantIsolation, TenantTable, TenantType,
+};
+
+use crate::{KeySet, Matrix, Routes, SessionConfig, SessionStore, Sessions, TokenConfig, TokenKey, Tokens};
 
 /// What the policy says.
 #[derive(Clone, Debug)]
@@ -19,6 +25,10 @@ pub struct AccessPolicy {
     pub token: Option<TokenConfig>,
     /// How long sessions last.
     pub session: SessionConfig,
+    /// What each route of the service asks for; none where the policy lists no routes.
+    pub routes: Option<Routes>,
+    /// What the database enforces; none where it is not asked to.
+    pub database: Option<DatabaseAccess>,
     /// The keys of tokens, whose secrets are not looked up yet.
     keys: Vec<KeyEntry>,
     /// The key that signs.

@@ -6,7 +6,7 @@ use dbopt_crypto::KeyId;
 use dbopt_policy::{Bytes, Fault, FromValue, SecretRef, Shape, Table, Value};
 use jsonwebtoken::Algorithm;
 
-use super::{AccessPolicy, KeyEntry};
+use super::{AccessPolicy, KeyEntry, database::database, routes::routes};
 use crate::{InvalidRoles, Matrix, Role, SessionConfig, TokenConfig};
 
 const ALGORITHMS: [(&str, Algorithm); 12] = [
@@ -30,6 +30,9 @@ pub(super) fn policy(table: &Table<'_>) -> Option<AccessPolicy> {
     let matrix = matrix(table);
     let token = table.optional_section("token", "Which tokens are issued and accepted.", token);
     let (session, refresh) = table.section("session", "How long somebody stays in without a password.", session);
+    let database = table
+        .optional_section("database", "What the database itself enforces.", |table| database(table, matrix.as_ref()));
+    let routes = routes(table, matrix.as_ref());
     // What a section with faults says is not known, and is nothing to be missed.
     let token = match token {
         None if table.contains("token") => return None,
@@ -37,7 +40,7 @@ pub(super) fn policy(table: &Table<'_>) -> Option<AccessPolicy> {
     };
     let (token, keys, signing) =
         token.map_or((None, Vec::new(), None), |(token, keys, signing)| (Some(token), keys, signing));
-    Some(AccessPolicy { matrix: matrix?, token, session, keys, signing, refresh })
+    Some(AccessPolicy { matrix: matrix?, token, session, routes, database, keys, signing, refresh })
 }
 
 fn matrix(table: &Table<'_>) -> Option<Matrix> {

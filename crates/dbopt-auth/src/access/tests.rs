@@ -95,6 +95,29 @@ fn faults_are_told() {
     assert_eq!(faults("[role.a]\ninherits = ['b']\n[role.b]\ninherits = ['a']"), ["role-cycle"]);
 }
 
+#[test]
+fn a_route_that_nothing_protects_is_told() {
+    let routes = "permissions = ['orders:read']\nrole.r.permissions = ['orders:*']\n";
+    let route = |body: &str| read(&format!("{routes}[[route]]\n{body}"));
+    let (policy, weak) = route("methods = ['GET']\npath = '/orders'\npermission = 'orders:read'").expect("good");
+    assert_eq!(weak, [""; 0]);
+    let found = policy.routes.expect("routes");
+    assert_eq!(found.find("GET", "/orders"), Some(&crate::Asks::Permission("orders:read".to_owned())));
+    let faults = |body: &str| route(body).expect_err("faults");
+    assert_eq!(faults("methods = ['GET']\npath = '/orders'"), ["unprotected-route"]);
+    assert_eq!(faults("methods = ['GET']\npath = '/orders'\npublic = false"), ["unprotected-route"]);
+    assert_eq!(faults("methods = ['GET']\npath = '/orders'\npermission = 'orders:raed'"), ["unknown-permission"]);
+    assert_eq!(faults("methods = ['GET']\npath = '/o'\npermission = 'orders:read'\npublic = true"), ["contradiction"]);
+    assert_eq!(faults("methods = ['LIST']\npath = '/o'\npublic = true"), ["bad-value"]);
+    assert_eq!(faults("methods = []\npath = '/o'\npublic = true"), ["bad-value"]);
+    assert_eq!(faults("methods = ['GET']\npath = 'o'\npublic = true"), ["bad-route"]);
+    let twice = "methods = ['GET', 'POST']\npath = '/{a}'\npublic = true\n[[route]]\nmethods = ['POST']\npath = '/{b}'\nauthenticated = true";
+    assert_eq!(faults(twice), ["same-route"]);
+    let (_, weak) = route("methods = ['GET']\npath = '/{*all}'\npublic = true").expect("valid");
+    assert_eq!(weak, ["public-rest"]);
+    assert!(read(routes).expect("good").0.routes.is_none());
+}
+
 /// The shipped policy, with keys that a test may have.
 #[tokio::test]
 async fn the_shipped_policy_works() {

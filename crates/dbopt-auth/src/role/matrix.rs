@@ -216,6 +216,12 @@ impl Matrix {
         }
     }
 
+    /// Whether a role, or one that it inherits from, is for all tenants.
+    #[must_use]
+    pub fn is_for_all_tenants(&self, role: &str) -> bool {
+        self.by_role.get(role).is_some_and(|role| self.all_tenants[*role])
+    }
+
     /// Permissions that no role has.
     pub fn unused(&self) -> impl Iterator<Item = &str> {
         (0_u16..).zip(&self.permissions).filter_map(|(at, name)| {

@@ -3,7 +3,9 @@
 mod decision;
 mod matrix;
 mod permission;
+mod route;
 
 pub use decision::{Decision, Denial};
 pub use matrix::{InvalidRoles, Matrix, Role};
 pub use permission::{InvalidPermission, Permission, is_permission};
+pub use route::{Asks, InvalidRoute, Route, Routes};

@@ -19,7 +19,7 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::{Identity, Matrix, Reason, Refused, SessionStore, Sessions, Tokens, Verified};
+use crate::{Asks, Identity, Matrix, Reason, Refused, Routes, SessionStore, Sessions, Tokens, Verified};
 
 /// What verifies tokens: [`Sessions`], or [`Tokens`] where nothing is revoked.
 pub trait Verifier: Send + Sync {
@@ -44,19 +44,28 @@ pub struct AuthLayer<V> {
     verifier: Arc<V>,
     matrix: Arc<ArcSwap<Matrix>>,
     permission: Option<Arc<str>>,
+    routes: Option<Arc<Routes>>,
 }
 
 impl<V: Verifier> AuthLayer<V> {
     /// A layer that lets everybody in whose token is right.
     #[must_use]
     pub fn new(verifier: Arc<V>, matrix: Matrix) -> Self {
-        Self { verifier, matrix: Arc::new(ArcSwap::from_pointee(matrix)), permission: None }
+        Self { verifier, matrix: Arc::new(ArcSwap::from_pointee(matrix)), permission: None, routes: None }
     }
 
     /// The same layer, for routes that ask for a permission.
     #[must_use]
     pub fn require(&self, permission: &str) -> Self {
         Self { permission: Some(permission.into()), ..self.clone() }
+    }
+
+    /// The same layer, for all routes of a service: each asks for what is written down for it, one for everybody is handed on
+    /// without an [`Identity`], and what is not listed is refused. Put it around the whole service, so that it sees paths as
+    /// they were sent: a router that nests others takes off what it has matched.
+    #[must_use]
+    pub fn routes(&self, routes: impl Into<Arc<Routes>>) -> Self {
+        Self { routes: Some(routes.into()), ..self.clone() }
     }
 
     /// Takes over roles that were loaded anew, in all clones.
@@ -83,6 +92,22 @@ impl<V: Verifier> AuthLayer<V> {
             _ => Ok(identity),
         }
     }
+
+    /// Who sends a request; nobody where its route is for everybody.
+    async fn admit(&self, request: &http::request::Parts) -> Result<Option<Identity>, Rejected> {
+        let asks = match &self.routes {
+            Some(routes) => routes.find(request.method.as_str(), request.uri.path()).ok_or(Rejected::NoRoute)?,
+            None => &Asks::Token,
+        };
+        match asks {
+            Asks::Nothing => Ok(None),
+            Asks::Token => self.identify(&request.headers).await.map(Some),
+            Asks::Permission(permission) => {
+                let identity = self.identify(&request.headers).await?;
+                if identity.allows(permission) { Ok(Some(identity)) } else { Err(Rejected::Permission) }
+            }
+        }
+    }
 }
 
 impl<V> Clone for AuthLayer<V> {
@@ -91,6 +116,7 @@ impl<V> Clone for AuthLayer<V> {
             verifier: Arc::clone(&self.verifier),
             matrix: Arc::clone(&self.matrix),
             permission: self.permission.clone(),
+            routes: self.routes.clone(),
         }
     }
 }
@@ -117,6 +143,9 @@ pub enum Rejected {
     /// The permission is lacking.
     #[error("the permission is lacking")]
     Permission,
+    /// The route is not listed.
+    #[error("the route is not listed")]
+    NoRoute,
 }
 
 impl Rejected {
@@ -125,6 +154,12 @@ impl Rejected {
     pub fn answer<B: Default>(self) -> Response<B> {
         tracing::info!(target: "dbopt_auth", reason = %self, "a request was refused");
         let (status, challenge) = match self {
+            // No token would help.
+            Self::NoRoute => {
+                let mut response = Response::new(B::default());
+                *response.status_mut() = StatusCode::NOT_FOUND;
+                return response;
+            }
             Self::NoToken => (StatusCode::UNAUTHORIZED, "Bearer"),
             Self::Malformed => (StatusCode::BAD_REQUEST, "Bearer error=\"invalid_request\""),
             // The token may well be right.
@@ -192,18 +227,22 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
         // The one that said it was ready, and not a fresh clone of it.
         let fresh = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, fresh);
         let layer = self.layer.clone();
         Box::pin(async move {
+            // The head alone: a body need not be shareable.
+            let (mut head, body) = request.into_parts();
             // Nobody but this layer says who it is.
-            request.extensions_mut().remove::<Identity>();
-            match layer.identify(request.headers()).await {
+            head.extensions.remove::<Identity>();
+            match layer.admit(&head).await {
                 Ok(identity) => {
-                    request.extensions_mut().insert(identity);
-                    inner.call(request).await
+                    if let Some(identity) = identity {
+                        head.extensions.insert(identity);
+                    }
+                    inner.call(Request::from_parts(head, body)).await
                 }
                 Err(rejected) => Ok(rejected.answer()),
             }

@@ -54,6 +54,21 @@ impl TableSelector {
             _ => None,
         }
     }
+
+    /// The schema, unless it selects in all of them.
+    #[must_use]
+    pub fn schema(&self) -> Option<&str> {
+        match &self.schema {
+            Name::Is(schema) => Some(schema),
+            Name::Any => None,
+        }
+    }
+
+    /// The schema of which it selects all tables: `audit.*`.
+    #[must_use]
+    pub fn all_of(&self) -> Option<&str> {
+        self.schema().filter(|_| self.table == Name::Any)
+    }
 }
 
 impl Name {
@@ -146,6 +161,7 @@ mod tests {
         assert_eq!(orders.exact(), Some(("public", "orders")));
         let audit = TableSelector::parse("audit.*").expect("tables");
         assert!(audit.matches("audit", "any") && !audit.matches("public", "any") && audit.exact().is_none());
+        assert_eq!((audit.all_of(), orders.all_of(), orders.schema()), (Some("audit"), None, Some("public")));
         let quoted = TableSelector::parse(r#""My.App"."say ""hi""""#).expect("a table");
         assert!(quoted.matches("My.App", "say \"hi\""));
     }
