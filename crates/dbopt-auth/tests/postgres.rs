@@ -2,7 +2,11 @@
 
 mod contract;
 
-use std::{num::NonZeroU32, sync::OnceLock, time::Duration};
+use std::{
+    num::NonZeroU32,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use dbopt_auth::{
     Grant, NewSession, PostgresSessions, Reason, SessionConfig, SessionId, SessionStore as _, StoreError,
@@ -67,6 +71,21 @@ async fn a_crash_of_the_server_lets_nobody_in_and_puts_nobody_out() {
     assert_eq!(reason(&is.access).await, None);
     assert_eq!(sessions.refresh(&was.refresh).await.expect_err("ended").reason(), Reason::NoSession);
     assert!(sessions.refresh(&is.refresh).await.is_ok());
+}
+
+/// The same beside clients that go on meanwhile.
+#[tokio::test]
+async fn a_crash_beside_clients_lets_nobody_in_and_puts_nobody_out() {
+    let cluster = Arc::new(Cluster::builder().setting("synchronous_commit", "on").start().expect("a cluster"));
+    let restarted = Arc::clone(&cluster);
+    let conn_string = cluster.database().conn_string();
+    migrate(&conn_string).await;
+    contract::a_restart_changes_nothing(store(&conn_string), move || {
+        std::thread::sleep(Duration::from_millis(50));
+        restarted.crash();
+        restarted.restart().expect("it starts again");
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 mod contract;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use dbopt_auth::{RedisSessions, SessionStore as _, StoreError};
 use dbopt_testkit::Redis;
@@ -28,6 +28,21 @@ async fn while_redis_is_away_nobody_gets_in_and_it_is_found_again() {
     assert_eq!(refused.reason(), dbopt_auth::Reason::NoStore);
     redis.restart().expect("it starts again");
     assert!(sessions.verify(&token).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_restart_of_redis_that_writes_lets_nobody_in_and_puts_nobody_out() {
+    let redis = Arc::new(Redis::durable().expect("a server"));
+    let restarted = Arc::clone(&redis);
+    let store = RedisSessions::new(&redis.url(), Duration::from_secs(2)).expect("an address");
+    contract::a_restart_changes_nothing(store, move || {
+        for _ in 0..3 {
+            std::thread::sleep(Duration::from_millis(50));
+            restarted.kill();
+            restarted.restart().expect("it starts again");
+        }
+    })
+    .await;
 }
 
 #[tokio::test]

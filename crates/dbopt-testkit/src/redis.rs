@@ -91,6 +91,14 @@ impl Redis {
         Self::start_with(0, &[])
     }
 
+    /// Starts a server that answers a write when it is on the disk, and so has it after a [`Redis::kill`].
+    ///
+    /// # Errors
+    /// As for [`Redis::start`].
+    pub fn durable() -> Result<Self, Error> {
+        Self::start_with(0, &[("appendonly", "yes"), ("appendfsync", "always")])
+    }
+
     /// Starts a server that listens on a socket and, unless `port` is 0, on 127.0.0.1, with settings as in its
     /// configuration file.
     fn start_with(port: u16, settings: &[(&str, &str)]) -> Result<Self, Error> {
@@ -139,7 +147,7 @@ impl Redis {
         said
     }
 
-    /// Kills the server, as by power loss; everything in it is lost.
+    /// Kills the server, as by power loss; everything in it is lost, unless it is a [`Redis::durable`] one.
     ///
     /// # Panics
     /// When it is not running.
@@ -165,7 +173,7 @@ impl Redis {
         self.signal("CONT");
     }
 
-    /// Starts the server again, empty, killing it first when it runs.
+    /// Starts the server again, empty unless it is a [`Redis::durable`] one, killing it first when it runs.
     ///
     /// # Errors
     /// When it does not come up; the error holds the end of its log.

@@ -281,3 +281,53 @@ pub(crate) async fn of_a_thief_and_the_owner_neither_stays(store: impl SessionSt
     let next = won[0].as_ref().expect("a pair").refresh.clone();
     assert_eq!(sessions.refresh(&next).await.expect_err("ended").reason(), Reason::NoSession);
 }
+
+/// The store goes away and comes back while clients refresh and half of them are put out; each asks again until it is answered.
+/// For stores that keep what they have answered.
+#[allow(dead_code, reason = "a store in memory keeps nothing")]
+pub(crate) async fn a_restart_changes_nothing(
+    store: impl SessionStore + 'static,
+    restart: impl FnOnce() + Send + 'static,
+) {
+    const ROUNDS: usize = 12;
+    let sessions = sessions(store, SessionConfig { grace: HOUR, ..SessionConfig::default() });
+    let mut clients = tokio::task::JoinSet::new();
+    let missed = Arc::new(AtomicU64::new(0));
+    let begun = Arc::new(tokio::sync::Barrier::new(CLIENTS + 1));
+    for at in 0..CLIENTS {
+        let (sessions, missed, begun) = (Arc::clone(&sessions), Arc::clone(&missed), Arc::clone(&begun));
+        clients.spawn(async move {
+            let subject = new_subject();
+            let first = sessions.begin(&Grant::new(subject.as_str())).await.expect("a pair");
+            begun.wait().await;
+            let mut pair = first.clone();
+            for round in 0..ROUNDS {
+                pair = loop {
+                    match sessions.refresh(&pair.refresh).await {
+                        Ok(next) => break next,
+                        Err(refused) => assert_eq!(refused.reason(), Reason::NoStore, "client {at}"),
+                    }
+                    missed.fetch_add(1, Ordering::Relaxed);
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                };
+                if round == ROUNDS / 2 && at % 2 == 0 {
+                    while sessions.revoke_subject(&subject).await.is_err() {
+                        tokio::time::sleep(Duration::from_millis(20)).await;
+                    }
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            (at, pair)
+        });
+    }
+    begun.wait().await;
+    tokio::task::spawn_blocking(restart).await.expect("it comes back");
+    for (at, pair) in clients.join_all().await {
+        let stays = at % 2 == 1;
+        let verified = sessions.verify(&pair.access).await;
+        assert_eq!(verified.is_ok(), stays, "client {at}: {verified:?}");
+        assert_eq!(sessions.refresh(&pair.refresh).await.is_ok(), stays, "client {at}");
+    }
+    assert!(missed.load(Ordering::Relaxed) > 0, "the store was never away, so that this showed nothing");
+}
