@@ -24,6 +24,7 @@ const FLOORS: &[(&str, i8)] = &[
     ("dbopt-auth", 2),
     ("dbopt-run", 2),
     ("dbopt-cache", 2),
+    ("dbopt-access", 3),
     ("dbopt-advisor", 3),
     ("dbopt-maintain", 3),
     ("dbopt-reencrypt", 3),

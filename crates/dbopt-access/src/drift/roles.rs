@@ -1,0 +1,163 @@
+//! Roles, what they may do by themselves, and who is a member of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dbopt_sql::quote_ident;
+
+use super::new_owner;
+use crate::{
+    actual::{Actual, Relation},
+    desired::{Desired, qualified},
+    difference::Difference,
+    script::membership,
+};
+
+pub(super) fn differences(desired: &Desired, actual: &Actual) -> Vec<Difference> {
+    let mut found = Vec::new();
+    for (name, members) in &desired.roles {
+        let ident = quote_ident(name);
+        if let Some(role) = actual.roles.get(name) {
+            let powers = [
+                (role.superuser, "SUPERUSER"),
+                (role.bypasses, "BYPASSRLS"),
+                (role.makes_roles, "CREATEROLE"),
+                (role.replicates, "REPLICATION"),
+            ];
+            let powers: Vec<&str> = powers.into_iter().filter(|(has, _)| *has).map(|(_, power)| power).collect();
+            if !powers.is_empty() {
+                let not: Vec<String> = powers.iter().map(|power| format!("NO{power}")).collect();
+                found.push(
+                    Difference::error("powerful-role", &ident, format!("the role has {}", powers.join(", ")))
+                        .why("Rights and row-level security do not hold for such a role, or it can get around them.")
+                        .mend(format!("ALTER ROLE {ident} {};", not.join(" "))),
+                );
+            }
+        } else {
+            found.push(
+                Difference::warning("missing-role", &ident, "the role does not exist")
+                    .why("Nobody has what the policy gives to it.")
+                    .mend(format!("CREATE ROLE {ident} NOLOGIN;")),
+            );
+        }
+        found.extend(memberships(desired, actual, name, members));
+    }
+    found.extend(passing(desired, actual));
+    found.extend(owning(desired, actual));
+    found
+}
+
+fn memberships(desired: &Desired, actual: &Actual, name: &str, members: &BTreeSet<String>) -> Vec<Difference> {
+    let ident = quote_ident(name);
+    let mut found = Vec::new();
+    for member in members.iter().filter(|member| !actual.members.contains(&(name.to_owned(), (*member).clone()))) {
+        let other = quote_ident(member);
+        let difference = Difference::warning("missing-member", &ident, format!("{other} is no member"));
+        found.push(if actual.roles.contains_key(member) {
+            difference.why("It has nothing of what the policy gives to this role.").mend(membership(name, member))
+        } else {
+            difference.why("There is no such role; dbopt makes none that can log in.")
+        });
+    }
+    for (role, member) in &actual.members {
+        if role == name && !members.contains(member) && !desired.leave.contains(member) {
+            let other = quote_ident(member);
+            found.push(
+                Difference::error(
+                    "extra-member",
+                    &ident,
+                    format!("{other} is a member, which the policy does not say"),
+                )
+                .why("It has all that this role has.")
+                .mend(format!("REVOKE {ident} FROM {other};")),
+            );
+        }
+        if member == name && !desired.leave.contains(role) && !members_of(desired, role).contains(name) {
+            let other = quote_ident(role);
+            found.push(
+                Difference::error("extra-membership", &ident, format!("the role is a member of {other}"))
+                    .why("It has all that the other has, beside what the policy gives.")
+                    .mend(format!("REVOKE {other} FROM {ident};")),
+            );
+        }
+    }
+    found
+}
+
+fn members_of<'a>(desired: &'a Desired, role: &str) -> std::borrow::Cow<'a, BTreeSet<String>> {
+    desired.roles.get(role).map_or_else(Default::default, std::borrow::Cow::Borrowed)
+}
+
+/// Members for whom row-level security does not hold.
+fn passing(desired: &Desired, actual: &Actual) -> Vec<Difference> {
+    let members: BTreeSet<&String> = desired.roles.values().flatten().collect();
+    let mut found = Vec::new();
+    for member in members {
+        let Some(role) = actual.roles.get(member).filter(|role| role.passes_rows()) else { continue };
+        let ident = quote_ident(member);
+        let what = if role.superuser { "is a superuser" } else { "has BYPASSRLS" };
+        let difference =
+            Difference::error("member-passes-rows", &ident, format!("a member of the policy's roles {what}"));
+        found.push(if role.superuser {
+            difference.why("It sees and changes the rows of all tenants. Take it out of `members`, or let the application connect as another.")
+        } else {
+            difference
+                .why("It sees and changes the rows of all tenants.")
+                .mend(format!("ALTER ROLE {ident} NOBYPASSRLS;"))
+        });
+    }
+    found
+}
+
+/// Roles and members that own a table of tenants, or may become its owner: whoever owns a table can turn its row-level security off.
+fn owning(desired: &Desired, actual: &Actual) -> Vec<Difference> {
+    let mut tables: BTreeMap<&str, Vec<&Relation>> = BTreeMap::new();
+    for relation in actual.relations.values() {
+        let is_compared = desired.schemas.contains(&relation.schema) && relation.kind != "S";
+        // What a role of the policy owns it may do anything with; its members may own other things.
+        if relation.root.is_some() || is_compared && desired.roles.contains_key(&relation.owner) {
+            tables.entry(&relation.owner).or_default().push(relation);
+        }
+    }
+    let subjects: BTreeSet<&String> = desired.roles.keys().chain(desired.roles.values().flatten()).collect();
+    let mut found = Vec::new();
+    for subject in subjects {
+        let roles = actual.roles_of(subject);
+        let is_superuser = |name: &str| actual.roles.get(name).is_some_and(|role| role.superuser);
+        if is_superuser(subject) {
+            continue;
+        }
+        for (owner, tables) in tables.iter().filter(|(owner, _)| roles.contains(**owner)) {
+            let (ident, of) = (quote_ident(subject), quote_ident(owner));
+            let first = tables[0].sql();
+            let which = if tables.len() == 1 { first } else { format!("{first} and {} more", tables.len() - 1) };
+            if owner == subject {
+                let mut difference = Difference::error("role-owns", &ident, format!("it owns {which}"))
+                    .why("An owner has all rights and can turn row-level security off. Let another role own it.");
+                if let Some(new) = new_owner(desired, actual).filter(|new| !roles.contains(*new)) {
+                    difference.statements = tables.iter().map(|table| give_away(table, new)).collect();
+                }
+                found.push(difference);
+            } else if desired.roles.contains_key(*owner) {
+                // Told of the owner itself.
+            } else {
+                let difference =
+                    Difference::error("role-owns", &ident, format!("it is a member of {of}, which owns {which}")).why(
+                        "An owner has all rights and can turn row-level security off, and a member can become it.",
+                    );
+                let is_direct = actual.members.contains(&((*owner).to_owned(), subject.clone()));
+                found.push(if is_direct { difference.mend(format!("REVOKE {of} FROM {ident};")) } else { difference });
+            }
+        }
+    }
+    found
+}
+
+fn give_away(relation: &Relation, new: &str) -> String {
+    let kind = match relation.kind.as_str() {
+        "v" => "VIEW",
+        "m" => "MATERIALIZED VIEW",
+        "f" => "FOREIGN TABLE",
+        _ => "TABLE",
+    };
+    format!("ALTER {kind} {} OWNER TO {};", qualified(&relation.schema, &relation.name), quote_ident(new))
+}
