@@ -8,7 +8,7 @@ use crate::metadata::Metadata;
 use crate::shell::{capture, cargo, say};
 
 /// The formats that have a schema, by the name under which `dbopt schema` knows them.
-const NAMES: [&str; 19] = [
+const NAMES: [&str; 20] = [
     "advice",
     "apply",
     "audit",
@@ -25,6 +25,7 @@ const NAMES: [&str; 19] = [
     "migrate",
     "password-calibrate",
     "policy",
+    "policy-drift",
     "re-encrypt",
     "snapshot",
     "token",

@@ -73,7 +73,7 @@ pub(crate) enum Command {
     /// Hash and verify passwords by a policy, or find out what a hash may cost on this machine
     #[command(subcommand)]
     Password(Password),
-    /// Check policies, or describe them to an editor
+    /// Check policies, describe them to an editor, or hold a database to one
     #[command(subcommand)]
     Policy(Policy),
     /// Issue and verify tokens by a policy, or look into one
@@ -165,6 +165,9 @@ impl Command {
                 let policy = of.policy.as_ref().and_then(|file| file.to_str());
                 Files { outputs, inputs: policy.into_iter().chain(plan).collect() }
             }
+            Self::Policy(
+                Policy::Sql(PolicySql { policy, output }) | Policy::Drift(PolicyDrift { policy, output, .. }),
+            ) => Files { outputs: given(&[output]), inputs: policy.to_str().into_iter().collect() },
             _ => Files::default(),
         }
     }
@@ -189,6 +192,7 @@ pub(crate) enum SchemaOf {
     Migrate,
     PasswordCalibrate,
     Policy,
+    PolicyDrift,
     ReEncrypt,
     Snapshot,
     Token,
@@ -716,6 +720,17 @@ pub(crate) enum Policy {
                       cannot be read."
     )]
     Check(PolicyCheck),
+    /// Write what an access policy asks of a database: roles, rights and row-level security, as SQL to run again and again
+    #[command(
+        after_help = "Exit codes: 0 done, 2 usage, or a policy that cannot be used or says nothing of a database."
+    )]
+    Sql(PolicySql),
+    /// Compare a database with an access policy, and say what mends each difference; nothing is changed
+    #[command(
+        after_help = "Exit codes: 0 no difference, 1 differences, 2 usage, or a policy that cannot be used or says nothing of \
+                      a database, 3 connection."
+    )]
+    Drift(PolicyDrift),
     /// Print the JSON Schema of a kind of policy
     Schema {
         /// Which kind
@@ -739,6 +754,48 @@ pub(crate) struct PolicyCheck {
     /// Output format
     #[arg(long, value_enum, default_value_t = PolicyFormat::Terminal)]
     pub(crate) format: PolicyFormat,
+}
+
+/// `dbopt policy sql`
+#[derive(Args, Clone, Debug)]
+pub(crate) struct PolicySql {
+    /// Policy of kind `access`; its secrets are not looked up
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) policy: std::path::PathBuf,
+    /// Write to a file instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<String>,
+}
+
+/// `dbopt policy drift`
+#[derive(Args, Clone, Debug)]
+pub(crate) struct PolicyDrift {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// Policy of kind `access`; its secrets are not looked up
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) policy: std::path::PathBuf,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = DriftFormat::Table)]
+    pub(crate) format: DriftFormat,
+    /// Write to a file instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<String>,
+}
+
+/// Output formats of `dbopt policy drift`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DriftFormat {
+    /// Text
+    Table,
+    /// dbopt's own JSON
+    Json,
+    /// Markdown
+    Markdown,
+    /// SARIF 2.1.0, without statements
+    Sarif,
+    /// The statements that mend it, as a script of one transaction
+    Sql,
 }
 
 /// What makes `dbopt policy check` exit with 1.

@@ -51,6 +51,7 @@ pub(crate) fn schema(of: SchemaOf) -> Result<Exit, Failure> {
         SchemaOf::Migrate => schemars::schema_for!(view::migrate::MigrateView).to_value(),
         SchemaOf::PasswordCalibrate => schemars::schema_for!(view::password::CalibrateView).to_value(),
         SchemaOf::Policy => schemars::schema_for!(view::policy::PolicyView).to_value(),
+        SchemaOf::PolicyDrift => schemars::schema_for!(view::drift::DriftView).to_value(),
         SchemaOf::ReEncrypt => schemars::schema_for!(view::re_encrypt::ReEncryptView).to_value(),
         SchemaOf::Snapshot => dbopt_catalog::snapshot::schema(),
         SchemaOf::Token => schemars::schema_for!(view::token::TokenView).to_value(),

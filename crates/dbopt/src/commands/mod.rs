@@ -7,6 +7,7 @@ pub(crate) mod budget;
 mod catalogue;
 mod connect;
 mod doctor;
+mod drift;
 mod explain;
 mod generate;
 mod interrupt;

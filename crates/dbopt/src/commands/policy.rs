@@ -6,7 +6,7 @@ use dbopt_finding::{Finding, Severity};
 use dbopt_policy::{Checked, Options, check, check_text};
 use dbopt_report::{Document, gcc, github, gitlab, sarif};
 
-use super::Context;
+use super::{Context, drift};
 use crate::{
     cli::{Policy, PolicyCheck, PolicyFailOn, PolicyFormat},
     exit::Exit,
@@ -16,10 +16,12 @@ use crate::{
     view::policy::{CheckedView, PolicyView},
 };
 
-/// Checks policies, or prints the JSON Schema of a kind.
+/// Checks policies, prints the JSON Schema of a kind, or holds a database to one.
 pub(crate) fn run(context: &Context, command: &Policy) -> Result<Exit, Failure> {
     match command {
         Policy::Check(args) => check_all(context, args),
+        Policy::Sql(args) => drift::sql(args),
+        Policy::Drift(args) => drift::drift(context, args),
         Policy::Schema { kind } => {
             let kind = policies::kind(kind).ok_or_else(|| Failure::usage(format!("there is no policy `{kind}`")))?;
             output::json(None, &kind.schema())?;

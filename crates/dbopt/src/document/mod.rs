@@ -5,6 +5,7 @@ pub(crate) mod apply;
 pub(crate) mod audit;
 mod coverage;
 pub(crate) mod doctor;
+pub(crate) mod drift;
 pub(crate) mod explain;
 pub(crate) mod keys;
 pub(crate) mod limits;

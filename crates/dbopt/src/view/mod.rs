@@ -7,6 +7,7 @@ pub(crate) mod advise;
 pub(crate) mod apply;
 pub(crate) mod audit;
 pub(crate) mod doctor;
+pub(crate) mod drift;
 pub(crate) mod explain;
 pub(crate) mod finding;
 pub(crate) mod input;
