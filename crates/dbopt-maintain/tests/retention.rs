@@ -286,6 +286,34 @@ async fn expired_rows_that_stay_are_no_success() {
 }
 
 #[tokio::test]
+async fn what_a_trigger_says_of_a_row_is_told_nobody() {
+    let raise = |using: &str| {
+        format!(
+            "CREATE OR REPLACE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ \
+             BEGIN RAISE EXCEPTION '% has cancer', OLD.note USING DETAIL = 'of ' || OLD.note{using}; END $$; \
+             CREATE OR REPLACE TRIGGER kept BEFORE DELETE ON t FOR EACH ROW EXECUTE FUNCTION f()"
+        )
+    };
+    let database = database(Cluster::shared(), &format!("{TABLE}; UPDATE t SET note = 'Ms Smith'")).await;
+    let archive = Archived::Table { schema: "public".to_owned(), name: "old".to_owned() };
+    let listed = Retention { triggers: vec!["kept".to_owned()], ..retention() };
+    for (using, code) in [("", "P0001"), (", ERRCODE = 'ZZ042'", "ZZ042"), (", ERRCODE = 'unique_violation'", "23505")]
+    {
+        database.execute(&raise(using));
+        for archive in [None, Some(archive.clone())] {
+            let rule = Retention { archive, ..listed.clone() };
+            let report = run(&database, small(), DeleteRows::new(&table(&database, "t"), rule)).await;
+            let why = format!(
+                "0 rows went; an error of its own with code {code} was raised by PL/pgSQL function public.f() line 1"
+            );
+            assert_eq!(report.outcome, Outcome::Failed(why));
+        }
+    }
+    assert_eq!(database.value("SELECT count(*) FROM dbopt.history WHERE reason LIKE '%Smith%'"), "0");
+    assert_eq!(left(&database), "10003 3000");
+}
+
+#[tokio::test]
 async fn expired_rows_of_what_inherits_do_not_stay_unnoticed() {
     let sql = "CREATE TABLE child () INHERITS (t); CREATE TABLE \"Grand child\" () INHERITS (child); \
                INSERT INTO \"Grand child\" VALUES (20000, '1970-01-02Z')";

@@ -140,6 +140,10 @@ impl Error {
                 Some("put it into the file ~/.pgpass or the environment variable PGPASSWORD".to_owned())
             }
             Self::Tls { hint, .. } => hint.clone(),
+            Self::Refused { sqlstate, .. } if sqlstate == SqlState::INVALID_CATALOG_NAME.code() => Some(
+                "`psql -l` lists the databases of a server; when none is named, it is the one named like the user"
+                    .to_owned(),
+            ),
             Self::NoServer(errors) => errors.iter().find_map(Self::hint),
             Self::Cancelled { .. } => Some("the statement timeout may be too short for this server".to_owned()),
             _ => None,
@@ -276,8 +280,30 @@ pub(crate) fn sources(error: &tokio_postgres::Error) -> String {
 
 /// The server's message. Its detail is left out, since it likes to repeat values of rows and parameters; so do the
 /// messages of data exceptions (class 22), in quotes.
+///
+/// What a function raises is in the words of whoever wrote it, mostly about the row that it was called for: of that the code and
+/// the place are kept.
 fn describe(error: &DbError) -> String {
-    if is_class(error.code(), "22") { without_values(error.message()) } else { error.message().to_owned() }
+    let (code, place) = (error.code(), error.where_().and_then(|context| context.lines().next()));
+    match place.and_then(|place| place.strip_prefix("PL/")) {
+        Some(place) if is_class(code, "P0") || !is_known_class(code) || place.ends_with(" at RAISE") => {
+            let place = place.strip_suffix(" at RAISE").unwrap_or(place);
+            format!("an error of its own with code {} was raised by PL/{place}", code.code())
+        }
+        None if is_class(code, "P0") || !is_known_class(code) => {
+            format!("an error of its own with code {} was raised by a function", code.code())
+        }
+        _ if is_class(code, "22") => without_values(error.message()),
+        _ => error.message().to_owned(),
+    }
+}
+
+/// Whether a code is of a class that the server has
+/// (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
+fn is_known_class(code: &SqlState) -> bool {
+    const CLASSES: &str = "00 01 02 03 08 09 0A 0B 0F 0L 0P 0Z 10 20 21 22 23 24 25 26 27 28 2B 2D 2F 34 38 39 3B 3D 3F 40 42 44 \
+                           53 54 55 57 58 72 F0 HV P0 XX";
+    code.code().get(..2).is_some_and(|class| CLASSES.split(' ').any(|known| known == class))
 }
 
 /// A message with `…` for what stands from its first quotation mark to its last.
@@ -295,6 +321,13 @@ fn is_class(code: &SqlState, class: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn classes_of_codes_are_the_servers_or_somebodys_own() {
+        let known = |code: &str| is_known_class(&SqlState::from_code(code));
+        assert!(known("22012") && known("P0001") && known("HV000") && known("57014"));
+        assert!(!known("ZZ001") && !known("45000") && !known("U0001"));
+    }
 
     #[test]
     fn values_of_rows_are_left_out_of_messages() {

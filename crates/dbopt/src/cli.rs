@@ -108,6 +108,14 @@ impl Command {
             _ => false,
         }
     }
+
+    /// How it tells what happens, of a command that may be run by a clock: as asked for, or as fits.
+    pub(crate) fn log(&self) -> Option<Option<RunLog>> {
+        match self {
+            Self::Maintain(Maintain::Run(args)) => Some(args.log),
+            _ => None,
+        }
+    }
 }
 
 /// The files of a command line.

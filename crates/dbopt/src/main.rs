@@ -21,7 +21,7 @@ fn main() -> std::process::ExitCode {
         Ok(cli) => cli,
         Err(error) => return exit::usage(&error).into(),
     };
-    let stderr = output::Stderr::new(&cli.global).redacting(cli.command.redacts());
+    let stderr = output::Stderr::new(&cli.global).redacting(cli.command.redacts()).logging(cli.command.log());
     let outcome = std::panic::catch_unwind(|| commands::run(cli, stderr));
     let exit = match outcome {
         Ok(Ok(exit)) => exit,

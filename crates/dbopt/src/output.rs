@@ -6,9 +6,10 @@ use dbopt_finding::Finding;
 use dbopt_report::{Document, html, markdown, terminal};
 
 use crate::{
-    cli::{Color, Global, ReportFormat},
+    cli::{Color, Global, ReportFormat, RunLog},
     failure::Failure,
     file::NewFile,
+    view::finding::FindingView,
 };
 
 /// Writes data: to the named file, or else to stdout. A reader that went away is a clean end.
@@ -85,18 +86,50 @@ pub(crate) struct Stderr {
     options: terminal::Options,
     quiet: bool,
     redact: bool,
+    log: RunLog,
 }
 
 impl Stderr {
     /// Settles colour and loudness.
     pub(crate) fn new(global: &Global) -> Self {
         let color = global.color.enabled(std::io::stderr().is_terminal());
-        Self { options: terminal::Options { color, width: 120 }, quiet: global.quiet, redact: false }
+        Self { options: terminal::Options { color, width: 120 }, quiet: global.quiet, redact: false, log: RunLog::Off }
     }
 
     /// The same, without the source lines of findings when they are to be redacted.
     pub(crate) fn redacting(self, redact: bool) -> Self {
         Self { redact, ..self }
+    }
+
+    /// The same for a command that tells what happens: as asked for, or else by progress where a person looks on, and by
+    /// JSON lines where none does. Nothing but JSON objects is written among such lines.
+    pub(crate) fn logging(self, asked: Option<Option<RunLog>>) -> Self {
+        let fitting = || match (self.quiet, self.shows_progress()) {
+            (true, _) => RunLog::Off,
+            (false, true) => RunLog::Progress,
+            (false, false) => RunLog::Json,
+        };
+        let log = asked.map_or(RunLog::Off, |asked| asked.unwrap_or_else(fitting));
+        Self { log, ..self }
+    }
+
+    /// How it is told what happens.
+    pub(crate) fn log(&self) -> RunLog {
+        self.log
+    }
+
+    /// Writes what happened as a JSON object on a line, when lines are wanted.
+    pub(crate) fn event(&self, event: &str, fields: serde_json::Value) {
+        if self.log != RunLog::Json {
+            return;
+        }
+        let mut line = serde_json::Map::new();
+        line.insert("time".to_owned(), jiff::Timestamp::now().to_string().into());
+        line.insert("event".to_owned(), event.into());
+        if let serde_json::Value::Object(fields) = fields {
+            line.extend(fields);
+        }
+        self.line(&format!("{}\n", serde_json::Value::Object(line)));
     }
 
     /// Prints findings; with `--quiet` only errors.
@@ -109,6 +142,11 @@ impl Stderr {
             if let Some(place) = finding.place.as_mut().filter(|_| self.redact) {
                 place.snippet = None;
             }
+            if self.log == RunLog::Json {
+                let fields = serde_json::to_value(FindingView::from(&finding)).unwrap_or_default();
+                self.event("finding", fields);
+                continue;
+            }
             self.line(&format!("dbopt: {}", terminal::print_finding(&finding, &self.options)));
         }
     }
@@ -116,6 +154,12 @@ impl Stderr {
     /// Prints why a command failed.
     pub(crate) fn failure(&self, failure: &Failure) {
         self.findings(&failure.findings);
+        if self.log == RunLog::Json {
+            let Failure { message, detail, hint, exit, .. } = failure;
+            let fields =
+                serde_json::json!({ "message": message, "detail": detail, "hint": hint, "exit_code": exit.code() });
+            return self.event("error", fields);
+        }
         let mut text = format!("dbopt: error: {}\n", failure.message);
         if let Some(detail) = &failure.detail {
             text.push_str(&format!("detail: {detail}\n"));

@@ -18,7 +18,7 @@ use crate::plan::Archived;
 /// What the catalogue says of the table of an archive. Each column of the other must be there, in this order, with this
 /// type.
 const TARGET: &str = "
-    SELECT c.oid, c.relkind = 'r' AS is_plain, c.relpersistence = 'p' AS is_durable,
+    SELECT c.oid, pg_catalog.has_table_privilege(c.oid, 'INSERT') AS may_insert, c.relkind = 'r' AS is_plain, c.relpersistence = 'p' AS is_durable,
            (SELECT pg_catalog.min(t.tgname::text) FROM pg_catalog.pg_trigger t
             WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgtype & 4 <> 0) AS trigger,
            EXISTS (SELECT FROM pg_catalog.pg_rewrite r WHERE r.ev_class = c.oid AND r.ev_type = '3') AS has_rules,
@@ -56,6 +56,8 @@ pub(super) async fn misfit(
         format!("has the trigger `{trigger}`, so it is not certain that it keeps what is put into it")
     } else if row.get("has_rules") {
         "has a rule, so it is not certain that it keeps what is put into it".to_owned()
+    } else if !row.get::<_, bool>("may_insert") {
+        "takes no rows from this role, which has no INSERT on it".to_owned()
     } else if row.get("is_misfit") {
         "has not the same columns in the same order".to_owned()
     } else {
@@ -63,6 +65,28 @@ pub(super) async fn misfit(
     };
     Ok(Some(format!("the archive `{schema}.{name}` {why}")))
 }
+
+/// The same before it is made: where there is no table yet, whether this role can make it.
+pub(super) async fn unfit(
+    session: &dbopt_pg::Session,
+    table: &TableRef,
+    (schema, name): (&str, &str),
+) -> Result<Option<String>, Error> {
+    let rows = session.query(PLACE, &[&schema, &name]).await?;
+    let why = match rows.first().map(|row| (row.get::<_, bool>("is_there"), row.get::<_, bool>("may_create"))) {
+        None => "has no schema to be made in",
+        Some((true, _)) => return misfit(session, table, (schema, name)).await,
+        Some((false, false)) => "is not there, and this role may not create it in that schema",
+        Some((false, true)) => return Ok(None),
+    };
+    Ok(Some(format!("the archive `{schema}.{name}` {why}")))
+}
+
+/// The schema of an archive.
+const PLACE: &str = "
+    SELECT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.relnamespace = n.oid AND c.relname = $2) AS is_there,
+           pg_catalog.has_schema_privilege(n.oid, 'CREATE') AS may_create
+    FROM pg_catalog.pg_namespace n WHERE n.nspname = $1";
 
 /// Why nothing may go, when not all that left has arrived.
 pub(super) fn lost(gone: u64, kept: u64) -> Option<String> {

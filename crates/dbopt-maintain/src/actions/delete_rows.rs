@@ -7,13 +7,14 @@
 
 use std::time::Duration;
 
+use dbopt_pg::Session;
 use dbopt_run::{Action, Batches, Effect, Error, Event, Hands, Lock, Outcome, Pending, Progress, STATEMENT, Step};
 use tokio::time::Instant;
 use tokio_postgres::SimpleQueryMessage;
 
 use super::archive::{self, ArchiveFile, Refused};
 use super::object::{counters, or_locked, step};
-use super::refusal::{Permit, permit};
+use super::refusal::{Permit, count, fit, permit};
 use super::retention::{Method, Retention, create_archive};
 use super::vacuum::{Vacuum, VacuumOptions};
 use crate::object::TableRef;
@@ -66,12 +67,30 @@ impl DeleteRows {
         Self { step, table: table.clone(), retention, vacuum }
     }
 
+    /// Why it will be refused, as far as that can be seen without reading the whole table.
+    pub(crate) async fn obstacle(&self, session: &Session) -> Result<Option<String>, Error> {
+        let is_indexed = match fit(session, &self.table, &self.retention).await? {
+            Ok(is_indexed) => is_indexed,
+            Err(reason) => return Ok(Some(reason)),
+        };
+        if let Some(Archived::Table { schema, name }) = &self.retention.archive
+            && let Some(reason) = archive::unfit(session, &self.table, (schema, name)).await?
+        {
+            return Ok(Some(reason));
+        }
+        // Without an index all rows would be read, as the run will do.
+        match is_indexed {
+            true => Ok(count(session, &self.table, &self.retention).await?.err()),
+            false => Ok(None),
+        }
+    }
+
     async fn act(&self, hands: &mut Hands<'_>) -> Result<Effect, Error> {
         let before = match counters(hands.control, &self.table).await? {
             Ok(counters) => counters,
             Err(outcome) => return Ok(outcome.into()),
         };
-        let permit = permit(hands, &self.table, &self.retention).await;
+        let permit = permit(hands.control, &self.table, &self.retention).await;
         let permit = match or_locked(hands.control, self.table.oid, permit).await? {
             Ok(Ok(permit)) => permit,
             Ok(Err(reason)) => return Ok(Outcome::Failed(reason).into()),

@@ -61,6 +61,17 @@ impl DropPartition {
         Self { step, partition: partition.clone(), parent: parent.clone(), rule }
     }
 
+    /// Why it will be refused, as far as that can be seen without reading its rows.
+    pub(crate) async fn obstacle(&self, session: &Session) -> Result<Option<String>, Error> {
+        if let Err(outcome) = self.place(session).await? {
+            return Ok(outcome.reason().map(str::to_owned));
+        }
+        match &self.rule.archive {
+            Some(Archived::Table { schema, name }) => archive::unfit(session, &self.partition, (schema, name)).await,
+            Some(Archived::Folder(_)) | None => Ok(None),
+        }
+    }
+
     async fn act(&self, hands: &mut Hands<'_>) -> Result<Effect, Error> {
         let before = match counters(hands.control, &self.partition).await? {
             Ok(counters) => counters,
@@ -85,9 +96,21 @@ impl DropPartition {
         })
     }
 
-    /// Where the partition stands, when it may go.
+    /// Where the partition stands, when it may go and its rows are as old as they should be.
     async fn refusal(&self, hands: &Hands<'_>) -> Result<Result<Place, Outcome>, Error> {
-        let Some(place) = Place::look(hands.control, self.partition.oid).await? else {
+        let place = match self.place(hands.control).await? {
+            Ok(place) => place,
+            Err(outcome) => return Ok(Err(outcome)),
+        };
+        Ok(match self.younger(hands).await? {
+            Some(why) => Err(Outcome::Failed(why)),
+            None => Ok(place),
+        })
+    }
+
+    /// Where the partition stands, when it may go.
+    async fn place(&self, session: &Session) -> Result<Result<Place, Outcome>, Error> {
+        let Some(place) = Place::look(session, self.partition.oid).await? else {
             return Ok(Err(Outcome::Skipped("it is no partition any more".to_owned())));
         };
         let failed = |why: &str| Ok(Err(Outcome::Failed(why.to_owned())));
@@ -113,13 +136,16 @@ impl DropPartition {
         if place.has_default && is_concurrent(&self.rule) && !place.is_pending {
             return Ok(Err(Outcome::Skipped("the table has a default partition since the plan was made".to_owned())));
         }
+        // Nobody is to be locked out because of what a file says.
+        if !place.has_default && self.rule.has_default {
+            let why =
+                "the table has no default partition, as the plan says it has; without one nobody need be locked out";
+            return Ok(Err(Outcome::Skipped(why.to_owned())));
+        }
         if place.is_pending && self.rule.archive.is_some() {
             return failed("a DETACH of it was begun without an archive; finish it by hand, with FINALIZE");
         }
-        match self.younger(hands).await? {
-            Some(why) => failed(&why),
-            None => Ok(Ok(place)),
-        }
+        Ok(Ok(place))
     }
 
     /// Whether a row is younger than the cutoff after all, where that is to be proved.
@@ -302,7 +328,7 @@ struct Place {
     key_type: Option<String>,
     is_pending: bool,
     has_default: bool,
-    /// Partitions besides this and a default one.
+    /// Partitions besides this and a default one that are to stay.
     others: i64,
 }
 
@@ -314,7 +340,8 @@ const PLACE: &str = "
            coalesce((pg_catalog.to_jsonb(h) ->> 'inhdetachpending')::boolean, false) AS is_pending,
            t.partdefid <> 0 AS has_default,
            (SELECT pg_catalog.count(*) FROM pg_catalog.pg_inherits o
-            WHERE o.inhparent = h.inhparent AND o.inhrelid NOT IN (h.inhrelid, t.partdefid)) AS others
+            WHERE o.inhparent = h.inhparent AND o.inhrelid NOT IN (h.inhrelid, t.partdefid)
+                AND NOT coalesce((pg_catalog.to_jsonb(o) ->> 'inhdetachpending')::boolean, false)) AS others
     FROM pg_catalog.pg_inherits h
     JOIN pg_catalog.pg_class c ON c.oid = h.inhrelid
     JOIN pg_catalog.pg_class p ON p.oid = h.inhparent

@@ -61,6 +61,15 @@ const OWNER_OF_ALL: &str = "
     WHERE l.relation = $1 AND l.mode = 'AccessExclusiveLock' AND l.granted
         AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()) LIMIT 1";
 
+/// Who owns a table, and whether that is or may become a superuser.
+const OWNER: &str = "
+    SELECT pg_catalog.quote_ident(current_user) AS role,
+           pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(c.relowner)) AS owner,
+           EXISTS (SELECT FROM pg_catalog.pg_roles s
+                   WHERE s.rolsuper AND pg_catalog.pg_has_role(c.relowner, s.oid, 'MEMBER')) AS is_superuser
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = $1 AND c.relname = $2";
+
 /// What was looked at, or who keeps everybody out of it: that blocks one object, and not the run.
 pub(super) async fn or_locked<T>(
     session: &Session,
@@ -132,13 +141,20 @@ pub(super) async fn passed_over(
 ) -> Result<Outcome, Error> {
     if !counters.is_ours {
         let table = TableRef { oid: 0, schema: step.schema.clone(), name: step.object.clone() };
-        let rows = hands.control.query("SELECT pg_catalog.quote_ident(current_user)", &[]).await?;
-        let role = rows.first().map_or("dbopt_runner", |row| row.get(0));
-        let grant = match hands.control.server_version_num() {
-            170_000.. => format!("GRANT MAINTAIN ON {table} TO {role};"),
-            _ => format!("run as its owner, or as a member of that role: GRANT (owner of {table}) TO {role};"),
+        let rows = hands.control.query(OWNER, &[&step.schema, &step.object]).await?;
+        let help = match rows.first() {
+            Some(row) => {
+                let (role, owner): (&str, &str) = (row.get("role"), row.get("owner"));
+                match hands.control.server_version_num() {
+                    170_000.. => format!("GRANT MAINTAIN ON {table} TO {role};"),
+                    // Whoever got that role would have got the whole cluster.
+                    _ if row.get("is_superuser") => "a superuser has to do it".to_owned(),
+                    _ => format!("GRANT {owner} TO {role};"),
+                }
+            }
+            None => "its owner has to do it".to_owned(),
         };
-        return Ok(Outcome::Failed(format!("the server passed it over, because this role may not do it: {grant}")));
+        return Ok(Outcome::Failed(format!("the server passed it over, because this role may not do it: {help}")));
     }
     let who = hands.blocker(step.table.as_ref()).await?.map(|who| format!(": {who}")).unwrap_or_default();
     Ok(Outcome::Skipped(format!("the server passed it over, because it was locked{who}")))

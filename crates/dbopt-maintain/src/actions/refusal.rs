@@ -1,7 +1,8 @@
 //! How many rows of a table may be deleted, or why none are, however expired they are.
 
+use dbopt_pg::Session;
 use dbopt_policy::TableSelector;
-use dbopt_run::{Error, Hands};
+use dbopt_run::Error;
 
 use super::retention::{DAY, Method, Retention};
 use crate::facts::Moment;
@@ -91,11 +92,25 @@ pub(super) struct Permit {
 
 /// What may be deleted, or the first reason not to.
 pub(super) async fn permit(
-    hands: &Hands<'_>,
+    session: &Session,
     table: &TableRef,
     retention: &Retention,
 ) -> Result<Result<Permit, String>, Error> {
-    let rows = hands.control.query(TABLE, &[&table.schema, &table.name, &retention.column]).await?;
+    let is_indexed = match fit(session, table, retention).await? {
+        Ok(is_indexed) => is_indexed,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    Ok(count(session, table, retention).await?.map(|expired| Permit { expired, is_indexed }))
+}
+
+/// Whether an index begins with the column of a table that rows may be deleted from; or the first reason not to, as far as it
+/// can be seen without counting rows: only what is asked of tables that inherit reads any.
+pub(super) async fn fit(
+    session: &Session,
+    table: &TableRef,
+    retention: &Retention,
+) -> Result<Result<bool, String>, Error> {
+    let rows = session.query(TABLE, &[&table.schema, &table.name, &retention.column]).await?;
     let Some(row) = rows.first().filter(|row| row.get::<_, u32>("oid") == table.oid) else {
         return Ok(Err("it is not the table that the plan saw".to_owned()));
     };
@@ -119,27 +134,27 @@ pub(super) async fn permit(
     let is_indexed: bool = row.get("is_indexed");
     match retention.method {
         Method::Keys if !is_indexed => return Ok(Err(format!("no index begins with `{column}`"))),
-        Method::Pages if hands.control.server_version_num() < 140_000 => {
+        Method::Pages if session.server_version_num() < 140_000 => {
             return Ok(Err("before version 14 rows are found by an index of the column only".to_owned()));
         }
         _ => {}
     }
-    if let Some(reason) = references(hands, table, retention).await? {
+    if let Some(reason) = references(session, table, retention).await? {
         return Ok(Err(reason));
     }
-    if let Some(reason) = triggers(hands, table, retention).await? {
+    if let Some(reason) = triggers(session, table, retention).await? {
         return Ok(Err(reason));
     }
-    if let Some(reason) = children(hands, table, retention).await? {
+    if let Some(reason) = children(session, table, retention).await? {
         return Ok(Err(reason));
     }
-    Ok(count(hands, table, retention).await?.map(|expired| Permit { expired, is_indexed }))
+    Ok(Ok(is_indexed))
 }
 
-async fn references(hands: &Hands<'_>, table: &TableRef, retention: &Retention) -> Result<Option<String>, Error> {
+async fn references(session: &Session, table: &TableRef, retention: &Retention) -> Result<Option<String>, Error> {
     let listed: Vec<TableSelector> =
         retention.cascades.iter().filter_map(|selector| TableSelector::parse(selector).ok()).collect();
-    for row in hands.control.query(&format!("{REACHED} {REFERENCES}"), &[&table.oid]).await? {
+    for row in session.query(&format!("{REACHED} {REFERENCES}"), &[&table.oid]).await? {
         let (name, schema, other): (String, String, String) = (row.get("name"), row.get("schema"), row.get("table"));
         if !row.get::<_, bool>("is_indexed") {
             return Ok(Some(format!(
@@ -155,15 +170,15 @@ async fn references(hands: &Hands<'_>, table: &TableRef, retention: &Retention) 
             )));
         }
     }
-    let rules = hands.control.query(&format!("{REACHED} {RULES}"), &[&table.oid]).await?;
+    let rules = session.query(&format!("{REACHED} {RULES}"), &[&table.oid]).await?;
     Ok(rules.first().map(|row| {
         let (schema, other): (String, String) = (row.get("schema"), row.get("table"));
         format!("a rule changes what is done to rows of `{schema}.{other}`, which would be changed along")
     }))
 }
 
-async fn triggers(hands: &Hands<'_>, table: &TableRef, retention: &Retention) -> Result<Option<String>, Error> {
-    for row in hands.control.query(&format!("{REACHED} {TRIGGERS}"), &[&table.oid]).await? {
+async fn triggers(session: &Session, table: &TableRef, retention: &Retention) -> Result<Option<String>, Error> {
+    for row in session.query(&format!("{REACHED} {TRIGGERS}"), &[&table.oid]).await? {
         let (name, schema, of): (String, String, String) = (row.get("name"), row.get("schema"), row.get("table"));
         if !retention.triggers.contains(&name) {
             let place = if (&schema, &of) == (&table.schema, &table.name) {
@@ -178,12 +193,12 @@ async fn triggers(hands: &Hands<'_>, table: &TableRef, retention: &Retention) ->
 }
 
 /// Whether expired rows would stay in a table that inherits from this one.
-async fn children(hands: &Hands<'_>, table: &TableRef, retention: &Retention) -> Result<Option<String>, Error> {
+async fn children(session: &Session, table: &TableRef, retention: &Retention) -> Result<Option<String>, Error> {
     let condition = retention.condition();
-    for row in hands.control.query(CHILDREN, &[&table.oid]).await? {
+    for row in session.query(CHILDREN, &[&table.oid]).await? {
         let child = TableRef { oid: 0, schema: row.get("schema"), name: row.get("table") };
         let sql = format!("SELECT EXISTS (SELECT FROM ONLY {child} WHERE {condition})");
-        if hands.control.query(&sql, &[]).await?.first().is_none_or(|row| row.get(0)) {
+        if session.query(&sql, &[]).await?.first().is_none_or(|row| row.get(0)) {
             return Ok(Some(format!(
                 "`{child}` inherits from it and has expired rows, which would stay; it needs a rule of its own, before this one"
             )));
@@ -193,12 +208,16 @@ async fn children(hands: &Hands<'_>, table: &TableRef, retention: &Retention) ->
 }
 
 /// How many rows are expired; counts no further than to where it is too many.
-async fn count(hands: &Hands<'_>, table: &TableRef, retention: &Retention) -> Result<Result<u64, String>, Error> {
+pub(super) async fn count(
+    session: &Session,
+    table: &TableRef,
+    retention: &Retention,
+) -> Result<Result<u64, String>, Error> {
     let sql = format!(
         "SELECT CASE WHEN c.reltuples > 0 THEN c.reltuples::bigint ELSE (SELECT pg_catalog.count(*) FROM ONLY {table}) END \
          FROM pg_catalog.pg_class c WHERE c.oid = $1"
     );
-    let all: i64 = hands.control.query(&sql, &[&table.oid]).await?.first().map_or(0, |row| row.get(0));
+    let all: i64 = session.query(&sql, &[&table.oid]).await?.first().map_or(0, |row| row.get(0));
     let of_share = (all as f64 * retention.most_share).floor() as u64;
     let (most, why) = match of_share < retention.most_rows {
         true => {
@@ -213,7 +232,7 @@ async fn count(hands: &Hands<'_>, table: &TableRef, retention: &Retention) -> Re
         "SELECT pg_catalog.count(*) FROM (SELECT FROM ONLY {table} WHERE {condition} LIMIT {}) s",
         limit.saturating_add(1)
     );
-    let found: i64 = hands.control.query(&sql, &[]).await?.first().map_or(0, |row| row.get(0));
+    let found: i64 = session.query(&sql, &[]).await?.first().map_or(0, |row| row.get(0));
     Ok(match found > limit {
         true => Err(format!("more than {most} rows would go, and {why}")),
         false => Ok(found.unsigned_abs()),

@@ -29,8 +29,7 @@ pub(super) fn plan(basis: &Basis<'_>, plan: &mut Plan) {
         two.n_mod_since_analyze.cmp(&one.n_mod_since_analyze).then_with(|| one.table.cmp(&two.table))
     });
     for (table, why) in due {
-        let is_gone = |work: &Work| matches!(work, Work::DropPartition { .. });
-        if plan.has(&table.table, is_gone) || !basis.may(plan, table, "ANALYZE of") {
+        if plan.drops(basis, table) || !basis.may(plan, table, "ANALYZE of") {
             continue;
         }
         let work = Work::Analyze { table: table.table.clone(), relfilenode: table.relfilenode };
@@ -57,7 +56,8 @@ fn why(basis: &Basis<'_>, plan: &Plan, table: &TableFacts) -> Option<String> {
 
 /// How many rows the plan is about to delete, as estimated.
 fn going(basis: &Basis<'_>, plan: &Plan, table: &TableFacts) -> i64 {
-    if !plan.has(&table.table, |work| matches!(work, Work::DeleteRows { .. })) {
+    // What failed last time may fail again, and the statistics would be made anew every night for nothing.
+    if !plan.has(&table.table, |work| matches!(work, Work::DeleteRows { .. }) && !basis.history.is_undone(work)) {
         return 0;
     }
     let reaches = basis.expired.iter().flat_map(|expired| &expired.tables);

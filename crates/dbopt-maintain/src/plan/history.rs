@@ -3,7 +3,7 @@
 //! What the same object took is the best guide; then what others of its kind took on this server, by size. Without either
 //! it is a guess by size, at rates of a plain machine, and said to be one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,8 @@ use super::work::{Size, Work};
 pub struct History {
     /// What was done and took some time.
     pub done: Vec<Done>,
+    /// What was last tried of retention and not done: kind, schema and name of the object.
+    pub undone: BTreeSet<(String, String, String)>,
 }
 
 /// Something that was done.
@@ -94,6 +96,12 @@ impl History {
     pub(super) fn last(&self, kind: &str, schema: &str, object: &str) -> Option<i64> {
         let is = |done: &&Done| done.kind == kind && done.schema == schema && done.object == object;
         self.done.iter().filter(is).map(|done| done.at).max()
+    }
+
+    /// Whether a piece of retention was last tried without success, so that nothing else can rely on it.
+    pub(super) fn is_undone(&self, work: &Work) -> bool {
+        let (schema, object) = work.names();
+        self.undone.contains(&(work.kind().to_owned(), schema.to_owned(), object.to_owned()))
     }
 
     /// How many of each kind are known.

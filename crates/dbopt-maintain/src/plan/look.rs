@@ -19,6 +19,14 @@ const DONE: &str = "
         AND h.kind IN ('vacuum', 'analyze', 'reindex', 'delete-rows', 'drop-partition')
     ORDER BY h.id DESC LIMIT 5000";
 
+/// What was last tried of retention and not done.
+const UNDONE: &str = "
+    SELECT l.kind, l.schema, l.object FROM (
+        SELECT DISTINCT ON (h.kind, h.schema, h.object) h.kind, h.schema, h.object, h.outcome
+        FROM dbopt.history h WHERE h.kind IN ('delete-rows', 'drop-partition')
+        ORDER BY h.kind, h.schema, h.object, h.id DESC) l
+    WHERE l.outcome IN ('blocked', 'failed')";
+
 const HAS_HISTORY: &str = "
     SELECT coalesce(pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'SELECT'), false)
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -31,7 +39,11 @@ const COLUMN: &str = "
            EXISTS (SELECT FROM pg_catalog.pg_index i
                    JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN pg_catalog.pg_am m ON m.oid = c.relam
                    WHERE i.indrelid = a.attrelid AND i.indkey[0] = a.attnum AND i.indisvalid AND i.indpred IS NULL
-                       AND m.amname = 'btree') AS is_indexed
+                       AND m.amname = 'btree') AS is_indexed,
+           EXISTS (SELECT FROM pg_catalog.pg_index i
+                   JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN pg_catalog.pg_am m ON m.oid = c.relam
+                   WHERE i.indrelid = a.attrelid AND a.attnum = ANY (i.indkey::int2[]) AND i.indisvalid
+                       AND i.indpred IS NULL AND m.amname = 'brin') AS is_summarised
     FROM pg_catalog.pg_attribute a
     WHERE a.attrelid = $1 AND a.attname = $2 AND a.attnum > 0 AND NOT a.attisdropped";
 
@@ -53,17 +65,24 @@ impl History {
             seconds: row.get("seconds"),
             at: row.get("at"),
         });
-        Ok(Self { done: done.collect() })
+        let undone = session.query(UNDONE, &[]).await?;
+        let undone = undone.iter().map(|row| (row.get("kind"), row.get("schema"), row.get("object")));
+        Ok(Self { done: done.collect(), undone: undone.collect() })
     }
 }
 
-/// Asks the server's planner how many rows the rules reach, rule by rule. Nothing is read for it but statistics, and where
-/// they say that there is none, the beginning of the column's index, because rows may be newer than statistics.
+/// A table of so many bytes is read as quickly as an index would be.
+const SMALL: u64 = 8 << 20;
+
+/// Asks the server's planner how many rows the rules reach, rule by rule. Nothing is read for it but statistics, and, because
+/// rows come and go between two looks of statistics, the beginning of the column's index, or a small table.
 ///
 /// # Errors
 /// When the session fails; what is wrong with a rule is a fault of that rule.
 pub async fn expired(session: &Session, facts: &Facts, policy: &MaintenancePolicy) -> Result<Vec<Expired>, Error> {
     let mut all = Vec::with_capacity(policy.retention.len());
+    // Statistics that still know of many expired rows would have the whole table read in search of the first.
+    session.batch("SET enable_seqscan = off").await?;
     for rule in &policy.retention {
         let mut expired = Expired::default();
         let column = match &rule.by {
@@ -87,6 +106,7 @@ pub async fn expired(session: &Session, facts: &Facts, policy: &MaintenancePolic
         }
         all.push(expired);
     }
+    session.batch("RESET enable_seqscan").await?;
     Ok(all)
 }
 
@@ -152,14 +172,14 @@ async fn reach(
     };
     let plan: Option<serde_json::Value> = serde_json::from_str(&text(&messages)).ok();
     let estimate = plan.and_then(|plan| plan[0]["Plan"]["Plan Rows"].as_f64());
-    let is_indexed: bool = row.get("is_indexed");
+    let (is_indexed, is_summarised): (bool, bool) = (row.get("is_indexed"), row.get("is_summarised"));
     let mut has_any = None;
-    if is_indexed && !table.row_security && estimate.is_some_and(|rows| rows <= 1.0) {
+    if (is_indexed || is_summarised || table.bytes < SMALL) && !table.row_security && !table.is_locked {
         let sql = format!("SELECT EXISTS (SELECT {from} AND {} > '-infinity')", quote_ident(column));
         has_any = match session.client().simple_query(&sql).await {
             Ok(messages) => Some(text(&messages) == "t"),
             // Locked, or too slow: it is not ruled out.
-            Err(error) if error.as_db_error().is_some() => Some(true),
+            Err(error) if error.as_db_error().is_some() => None,
             Err(error) => return Err(session.error(error).into()),
         };
     }
@@ -171,6 +191,7 @@ async fn reach(
         is_day,
         correlation: row.get::<_, Option<f32>>("correlation").map(f64::from),
         is_indexed,
+        is_summarised,
     }))
 }
 

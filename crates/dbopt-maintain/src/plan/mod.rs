@@ -5,8 +5,11 @@
 //! changed since: an object is named by its identity as well as by its name.
 
 mod analyze;
+mod foresee;
+mod held;
 mod history;
 mod look;
+mod pace;
 mod permit;
 mod reindex;
 mod retention;
@@ -16,6 +19,7 @@ mod vacuum;
 mod work;
 mod wraparound;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -26,8 +30,11 @@ use crate::facts::{Facts, TableFacts, TableKind};
 use crate::object::TableRef;
 use crate::policy::MaintenancePolicy;
 
+pub use foresee::foresee;
+pub use held::still_held;
 pub use history::{Done, History, Predicted, Prediction};
 pub use look::expired;
+pub use pace::Pace;
 pub(crate) use retention::is_expired;
 pub use retention::{Expired, Reach};
 pub use work::{Archived, Cutoff, How, Work};
@@ -76,6 +83,12 @@ pub struct Item {
     pub predicted_seconds: Option<f64>,
     /// What that is known from.
     pub prediction: Option<Prediction>,
+    /// Why a run will not do it, as far as that can be seen beforehand.
+    #[serde(default)]
+    pub refused: Option<String>,
+    /// Whether only doing it tells if there is anything to do.
+    #[serde(default)]
+    pub is_uncertain: bool,
 }
 
 /// What a step is for; earlier ones come first.
@@ -154,6 +167,8 @@ pub struct Basis<'a> {
     pub policy: &'a MaintenancePolicy,
     /// What took how long before.
     pub history: &'a History,
+    /// Why retention of tables will be refused, by their identity, where that was looked at.
+    pub refused: &'a BTreeMap<u32, String>,
 }
 
 /// Plans what is to be done: against wraparound, retention, VACUUM, ANALYZE, REINDEX, in this order, because the first must
@@ -169,9 +184,10 @@ pub fn plan(basis: &Basis<'_>) -> Plan {
         items: Vec::new(),
         notes: Vec::new(),
     };
-    horizon(basis, &mut plan);
+    held::plan(basis, &mut plan);
     wraparound::plan(basis, &mut plan);
     retention::plan(basis, &mut plan);
+    wraparound::spare(basis, &mut plan);
     vacuum::plan(basis, &mut plan);
     analyze::plan(basis, &mut plan);
     reindex::plan(basis, &mut plan);
@@ -179,11 +195,13 @@ pub fn plan(basis: &Basis<'_>) -> Plan {
 }
 
 impl Plan {
-    /// Plans a piece of work.
-    fn push(&mut self, basis: &Basis<'_>, class: Class, work: Work, why: String, gain_bytes: Option<u64>) {
+    /// Plans a piece of work; the item, for what else there is to say of it.
+    fn push(&mut self, basis: &Basis<'_>, class: Class, work: Work, why: String, gain_bytes: Option<u64>) -> &mut Item {
         let predicted = basis.history.predict(&work, &work::Size::of(&work, basis.facts));
         let action = work.action();
         let step = action.step();
+        let refused = basis.refused.get(&work.table().oid).filter(|_| class == Class::Retention).cloned();
+        let at = self.items.len();
         self.items.push(Item {
             class,
             statements: step.statements.clone(),
@@ -193,29 +211,47 @@ impl Plan {
             gain_bytes,
             predicted_seconds: predicted.map(|predicted| predicted.seconds),
             prediction: predicted.map(|predicted| predicted.from),
+            refused,
+            is_uncertain: false,
             work,
         });
+        &mut self.items[at]
     }
 
     fn note(&mut self, code: &str, message: impl Into<String>, help: impl Into<Option<String>>) {
         self.notes.push(Note::new(code, message, help));
     }
 
-    /// Whether a piece of work for a table is planned already.
+    /// Whether a piece of work for a table is planned already, and nothing known speaks against it.
     fn has(&self, table: &TableRef, test: impl Fn(&Work) -> bool) -> bool {
-        self.items.iter().any(|item| item.work.table() == table && test(&item.work))
+        self.done().any(|item| item.work.table() == table && test(&item.work))
+    }
+
+    /// Whether a table is about to be dropped as a partition, or as a part of one, so that nothing else need be done to it.
+    /// What could not be dropped the last time is looked after like any other.
+    fn drops(&self, basis: &Basis<'_>, table: &TableFacts) -> bool {
+        let of = lineage(basis.facts, &table.table);
+        self.done().any(|item| {
+            matches!(&item.work, Work::DropPartition { partition, .. } if of.contains(&partition))
+                && !basis.history.is_undone(&item.work)
+        })
+    }
+
+    /// What a run will do, as far as can be seen beforehand.
+    fn done(&self) -> impl Iterator<Item = &Item> {
+        self.items.iter().filter(|item| item.refused.is_none())
     }
 
     /// Bytes that all of it gives back or makes free.
     #[must_use]
     pub fn gain_bytes(&self) -> u64 {
-        self.items.iter().filter_map(|item| item.gain_bytes).sum()
+        self.done().filter_map(|item| item.gain_bytes).sum()
     }
 
     /// How long all of it is expected to take, as far as that is known.
     #[must_use]
     pub fn predicted_seconds(&self) -> f64 {
-        self.items.iter().filter_map(|item| item.predicted_seconds).sum()
+        self.done().filter_map(|item| item.predicted_seconds).sum()
     }
 }
 
@@ -253,20 +289,18 @@ impl Basis<'_> {
     }
 }
 
-/// Says who keeps dead rows from being removed.
-fn horizon(basis: &Basis<'_>, plan: &mut Plan) {
-    let oldest = basis.policy.run.options.oldest_transaction.as_secs_f64();
-    for holder in &basis.facts.horizon {
-        let is_old = holder.seconds.is_some_and(|seconds| seconds > oldest);
-        if !is_old || holder.only_catalogues {
-            continue;
-        }
-        let since = Duration::try_from_secs_f64(holder.seconds.unwrap_or(0.0)).unwrap_or_default();
-        let age = holder.xid_age.map(|age| format!(", {age} transactions old")).unwrap_or_default();
-        let message =
-            format!("`{}` has kept rows that died since from being removed for {}{age}", holder.name, span(since));
-        plan.note("horizon-held", message, holder.remedy.clone());
+/// A table, and all that it is a part of.
+fn lineage<'a>(facts: &'a Facts, table: &'a TableRef) -> Vec<&'a TableRef> {
+    let mut lineage = vec![table];
+    let mut at = table.oid;
+    // A table is nobody's part twice, so that this ends.
+    while let Some(part) = facts.partitions.iter().find(|part| part.table.oid == at)
+        && lineage.len() <= facts.partitions.len()
+    {
+        at = part.parent.oid;
+        lineage.push(&part.parent);
     }
+    lineage
 }
 
 /// A span of time for people, such as `3 h 20 min`.

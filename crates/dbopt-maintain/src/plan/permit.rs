@@ -3,7 +3,7 @@
 //! A plan is a file that anybody may have edited, and what retention takes away does not come back. So of a saved plan
 //! nothing goes that the policy of this run has no rule for, and nothing that the rule keeps by the server's clock of now.
 
-use super::{Archived, Cutoff, Plan, Work, retention};
+use super::{Archived, Cutoff, Plan, Work, lineage, retention};
 use crate::facts::Facts;
 use crate::object::TableRef;
 use crate::policy::{By, MaintenancePolicy, RetentionRule};
@@ -26,7 +26,28 @@ impl Plan {
                     .map_err(|why| format!("what is to go of `{table}` is not what the policy lets go: {why}"))?;
             }
         }
+        for rule in &policy.retention {
+            if let Some(why) = self.beyond(facts, rule) {
+                let (schema, name) = &rule.table;
+                return Err(format!("what is to go of `{schema}.{name}` is not what the policy lets go: {why}"));
+            }
+        }
         Ok(())
+    }
+
+    /// Why the partitions that go by a rule may not go together.
+    fn beyond(&self, facts: &Facts, rule: &RetentionRule) -> Option<String> {
+        let (schema, name) = &rule.table;
+        let of = |parent: &TableRef| (&parent.schema, &parent.name) == (schema, name);
+        let going = self.done().filter_map(|item| match &item.work {
+            Work::DropPartition { partition, parent, .. } if of(parent) => Some(partition.oid),
+            _ => None,
+        });
+        let all = facts.partitions.iter().filter(|partition| of(&partition.parent));
+        let all: Vec<u32> = all.map(|partition| partition.table.oid).collect();
+        // What is not there any more goes with nobody.
+        let going: Vec<u32> = going.filter(|oid| all.contains(oid)).collect();
+        retention::beyond(facts, &rule.whole, &going, &all)
     }
 }
 
@@ -44,20 +65,6 @@ fn permit(work: &Work, facts: &Facts, policy: &MaintenancePolicy) -> Result<(), 
         }
     }
     Err(why)
-}
-
-/// A table, and all that it is a part of.
-fn lineage<'a>(facts: &'a Facts, table: &'a TableRef) -> Vec<&'a TableRef> {
-    let mut lineage = vec![table];
-    let mut at = table.oid;
-    // A table is nobody's part twice, so that this ends.
-    while let Some(part) = facts.partitions.iter().find(|part| part.table.oid == at)
-        && lineage.len() <= facts.partitions.len()
-    {
-        at = part.parent.oid;
-        lineage.push(&part.parent);
-    }
-    lineage
 }
 
 /// Whether a rule allows it at a moment.

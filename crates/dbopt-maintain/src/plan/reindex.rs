@@ -2,7 +2,7 @@
 
 use super::{Basis, Class, Plan, Work, percent, span};
 use crate::bloat::IndexBloat;
-use crate::facts::{IndexFacts, TableFacts};
+use crate::facts::IndexFacts;
 
 pub(super) fn plan(basis: &Basis<'_>, plan: &mut Plan) {
     let rule = &basis.policy.reindex;
@@ -41,7 +41,7 @@ pub(super) fn plan(basis: &Basis<'_>, plan: &mut Plan) {
     for (gain, index, bloat) in due {
         let Some(table) = basis.facts.table(index.index.table.oid) else { continue };
         if is_refused(plan, index, gain)
-            || is_gone(plan, table)
+            || plan.drops(basis, basis.owner(table))
             || !basis.may(plan, basis.owner(table), "REINDEX of an index of")
         {
             continue;
@@ -86,10 +86,6 @@ fn is_refused(plan: &mut Plan, index: &IndexFacts, gain: u64) -> bool {
         );
     }
     index.is_exclusion
-}
-
-fn is_gone(plan: &Plan, table: &TableFacts) -> bool {
-    plan.has(&table.table, |work| matches!(work, Work::DropPartition { .. }))
 }
 
 fn note_invalid(plan: &mut Plan, index: &IndexFacts) {

@@ -4,10 +4,10 @@
 //! its rows are older; a name says nothing. Bounds without a time zone are on a clock that the database does not know, so
 //! they count as those of the place where that hour comes last, twelve hours after UTC.
 
-use super::{Archived, Basis, Class, Cutoff, How, Plan, Work, span};
+use super::{Archived, Basis, Class, Cutoff, How, Item, Plan, Work, span};
 use crate::actions::Method;
-use crate::facts::{Bound, Moment, PartitionFacts, TableFacts, TableKind};
-use crate::policy::{Archive, By, RetentionRule};
+use crate::facts::{Bound, Facts, Moment, PartitionFacts, TableFacts, TableKind};
+use crate::policy::{Archive, By, RetentionRule, Whole};
 
 /// How far a rule reaches in one database.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -27,7 +27,7 @@ pub struct Reach {
     pub oid: u32,
     /// Rows that are expired, as the server's planner estimates.
     pub rows: Option<f64>,
-    /// Whether any is, where it was looked up in the index.
+    /// Whether any is, where that could be looked up by an index, or in a small table.
     pub has_any: Option<bool>,
     /// Whether the column has no time zone.
     pub is_civil: bool,
@@ -37,6 +37,8 @@ pub struct Reach {
     pub correlation: Option<f64>,
     /// Whether an index begins with the column.
     pub is_indexed: bool,
+    /// Whether a BRIN index has the column.
+    pub is_summarised: bool,
 }
 
 /// Twelve hours, in microseconds.
@@ -97,6 +99,9 @@ fn rows(basis: &Basis<'_>, plan: &mut Plan, ruled: Ruled<'_>, table: &TableFacts
     if !reach.has_any.unwrap_or(!(is_one_or_none && is_counted)) {
         return;
     }
+    // Of what the statistics say to be expired, no more can have gone since than was changed since.
+    let is_uncertain =
+        reach.has_any.is_none() && expected.is_none_or(|rows| rows <= table.n_mod_since_analyze.max(1) as f64);
     if table.is_locked {
         let message = format!(
             "somebody keeps everybody out of `{}`, so how many of its rows are expired cannot be seen",
@@ -108,16 +113,22 @@ fn rows(basis: &Basis<'_>, plan: &mut Plan, ruled: Ruled<'_>, table: &TableFacts
         return;
     }
     let about = expected.map(|rows| format!(", about {rows:.0} rows")).unwrap_or_default();
-    let why = format!("`{column}` of rows is more than {} ago{about}", span(rule.keep));
+    let unless =
+        if is_uncertain && !table.is_locked { "; whether any is left only reading them all tells" } else { "" };
+    let why = format!("`{column}` of rows is more than {} ago{about}{unless}", span(rule.keep));
     let all = table.rows.unwrap_or(0.0).max(table.n_live as f64);
     let share = expected.filter(|_| all > 0.0).map(|rows| (rows / all).min(1.0));
     let gain = share.map(|share| (table.bytes as f64 * share) as u64);
-    if let Some((rows, most, key)) = too_many(rule, expected, all) {
+    // Where an index helps, they are counted before.
+    if let Some((rows, most, key)) = too_many(rule, expected, all).filter(|_| !reach.is_indexed) {
         let message = format!(
             "about {rows:.0} rows of `{}` are expired, and `{key}` of its rule allows {most:.0}: none will go if there are more",
             table.table
         );
         plan.note("too-many", message, format!("if they are meant to go, let `{key}` be larger for once"));
+    }
+    if reach.has_any.is_none() && !reach.is_indexed && !reach.is_summarised && !table.is_locked {
+        without_index(basis, plan, table, reach, column);
     }
     let version = basis.facts.server.version_num;
     let how = match Method::choose(share, reach.correlation, reach.is_indexed, version) {
@@ -136,7 +147,29 @@ fn rows(basis: &Basis<'_>, plan: &mut Plan, ruled: Ruled<'_>, table: &TableFacts
         triggers: rule.triggers.clone(),
         archive: rule.archive.as_ref().map(archived),
     };
-    plan.push(basis, Class::Retention, work, why, gain);
+    plan.push(basis, Class::Retention, work, why, gain).is_uncertain = is_uncertain;
+}
+
+/// Says that a run reads the whole table to find what is expired, and what would spare it that.
+fn without_index(basis: &Basis<'_>, plan: &mut Plan, table: &TableFacts, reach: &Reach, column: &str) {
+    let (name, column) = (&table.table, dbopt_sql::quote_ident(column));
+    let message = format!(
+        "no index leads to the expired rows of `{name}`, so each run reads its {} MB to find them, or that there are none",
+        table.bytes >> 20
+    );
+    // 16 bytes of entry and a pointer of 4, in pages that are nine tenths full.
+    let bytes = table.rows.unwrap_or(0.0).max(table.n_live as f64) * 20.0 / 0.9;
+    let create = |method: &str| format!("CREATE INDEX CONCURRENTLY ON {name}{method} ({column});");
+    let btree =
+        format!("{} takes about {:.0} MB, and a little time of every write", create(""), (bytes / 1048576.0).ceil());
+    let help = match reach.correlation {
+        // It says of ranges of pages which times are there, which helps where rows lie in the order of their times.
+        Some(correlation) if correlation.abs() > 0.9 && basis.facts.server.version_num >= 140_000 => {
+            format!("{btree}; {} takes next to nothing, as rows lie in the order of their times", create(" USING brin"))
+        }
+        _ => btree,
+    };
+    plan.note("reads-all", message, help);
 }
 
 /// The cutoff as the column tells times. What is of a day may be of its last moment, so a day is expired when the cutoff is
@@ -190,9 +223,13 @@ fn partitions(basis: &Basis<'_>, plan: &mut Plan, ruled: Ruled<'_>, table: &Tabl
     if !expired.is_empty() && !basis.may(plan, table, "dropping partitions of") {
         return;
     }
+    let all_of: Vec<u32> = all.iter().map(|partition| partition.table.oid).collect();
+    let going: Vec<u32> = expired.iter().map(|(_, partition)| partition.table.oid).collect();
+    let refused = beyond(basis.facts, &rule.whole, &going, &all_of);
     for (latest, partition) in &expired {
         let prove = prove.then(|| column.clone()).flatten();
-        drop_partition(basis, plan, (rule, cutoff), (*latest, partition), (prove, has_default));
+        let item = drop_partition(basis, plan, (rule, cutoff), (*latest, partition), (prove, has_default));
+        item.refused = refused.clone().or(item.refused.take());
     }
     let Some(column) = column.as_ref().filter(|_| *rest) else {
         let staying = all.iter().filter(|partition| !expired.iter().any(|(_, gone)| gone.table == partition.table));
@@ -213,13 +250,61 @@ fn partitions(basis: &Basis<'_>, plan: &mut Plan, ruled: Ruled<'_>, table: &Tabl
     }
 }
 
-fn drop_partition(
+/// Why partitions may not go together, of all that a table has: because of how many rows they have, as the server last
+/// counted or estimated.
+pub(super) fn beyond(facts: &Facts, limits: &Whole, going: &[u32], all: &[u32]) -> Option<String> {
+    if going.is_empty() || (limits.most_rows, limits.most_share) == (None, None) {
+        return None;
+    }
+    let sum = |of: &[u32]| of.iter().map(|oid| rows_of(facts, *oid)).sum::<Result<f64, String>>();
+    let unknown = |table: String| {
+        Some(format!(
+            "`most_rows` or `most_share` limits what may go, and how many rows `{table}` has is not known: ANALYZE {table};"
+        ))
+    };
+    let gone = match sum(going) {
+        Ok(gone) => gone,
+        Err(table) => return unknown(table),
+    };
+    if let Some(most) = limits.most_rows.filter(|most| gone > *most as f64) {
+        return Some(format!(
+            "about {gone:.0} rows would go with all expired partitions, and `most_rows` allows {most}"
+        ));
+    }
+    let share = limits.most_share?;
+    match sum(all) {
+        Ok(all) if gone > share * all => Some(format!(
+            "about {gone:.0} of {all:.0} rows would go with all expired partitions, and `most_share` allows a share of {share}"
+        )),
+        Ok(_) => None,
+        Err(table) => unknown(table),
+    }
+}
+
+/// About how many rows a table has, with those of its partitions; the table of which that is not known, if there is one.
+fn rows_of(facts: &Facts, oid: u32) -> Result<f64, String> {
+    let parts: Vec<u32> =
+        facts.partitions.iter().filter(|part| part.parent.oid == oid).map(|part| part.table.oid).collect();
+    if !parts.is_empty() {
+        return parts.into_iter().map(|part| rows_of(facts, part)).sum();
+    }
+    let Some(table) = facts.table(oid) else { return Ok(0.0) };
+    let rows = table.rows.unwrap_or(0.0).max(table.n_live as f64);
+    // What was never counted is not empty.
+    if rows > 0.0 || table.rows.is_some() || (table.bytes == 0 && !table.is_locked) {
+        Ok(rows)
+    } else {
+        Err(table.table.to_string())
+    }
+}
+
+fn drop_partition<'a>(
     basis: &Basis<'_>,
-    plan: &mut Plan,
+    plan: &'a mut Plan,
     (rule, cutoff): (&RetentionRule, i64),
     (latest, partition): (i64, &PartitionFacts),
     (prove, has_default): (Option<String>, bool),
-) {
+) -> &'a mut Item {
     let facts = basis.facts.table(partition.table.oid);
     let ago = std::time::Duration::from_micros(u64::try_from(basis.facts.server.now - latest).unwrap_or(0));
     let pending = if partition.detach_pending { "; an earlier DETACH of it is to be finished" } else { "" };
@@ -234,7 +319,7 @@ fn drop_partition(
         archive: rule.archive.as_ref().map(archived),
     };
     let gain = facts.filter(|_| !partition.is_partitioned).map(|facts| whole(basis, facts));
-    plan.push(basis, Class::Retention, work, why, gain);
+    plan.push(basis, Class::Retention, work, why, gain)
 }
 
 /// The instant before which all rows of a partition are, in microseconds since 1970-01-01 UTC.

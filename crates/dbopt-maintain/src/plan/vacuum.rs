@@ -25,8 +25,8 @@ pub(super) fn plan(basis: &Basis<'_>, plan: &mut Plan) {
     due.sort_by(|one, two| two.0.cmp(&one.0).then_with(|| one.1.table.cmp(&two.1.table)));
     for (_, table, why) in due {
         // Freezing vacuums as well. Deleting rows ends with it too, but only when there are any: see `spared`.
-        let is_covered = |work: &Work| matches!(work, Work::Vacuum { .. } | Work::DropPartition { .. });
-        if plan.has(&table.table, is_covered) || !basis.may(plan, table, "VACUUM of") {
+        let is_covered = |work: &Work| matches!(work, Work::Vacuum { .. });
+        if plan.has(&table.table, is_covered) || plan.drops(basis, table) || !basis.may(plan, table, "VACUUM of") {
             continue;
         }
         let is_spared = plan.has(&table.table, |work| matches!(work, Work::DeleteRows { .. }));

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use dbopt_pg::Session;
 use dbopt_run::Action;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -181,6 +182,25 @@ impl Work {
     /// The action that does it, with what to do about what broken-off rebuilds of others have left of its index.
     #[must_use]
     pub fn action_with(&self, leftovers: Leftovers) -> Box<dyn Action> {
+        match self.made(leftovers) {
+            Made::Vacuum(action) => Box::new(action),
+            Made::Analyze(action) => Box::new(action),
+            Made::Reindex(action) => Box::new(action),
+            Made::DeleteRows(action) => Box::new(action),
+            Made::DropPartition(action) => Box::new(action),
+        }
+    }
+
+    /// Why the action will be refused, as far as that can be seen beforehand.
+    pub(super) async fn obstacle(&self, session: &Session) -> Result<Option<String>, dbopt_run::Error> {
+        match self.made(Leftovers::Refuse) {
+            Made::Vacuum(_) | Made::Analyze(_) | Made::Reindex(_) => Ok(None),
+            Made::DeleteRows(action) => action.obstacle(session).await,
+            Made::DropPartition(action) => action.obstacle(session).await,
+        }
+    }
+
+    fn made(&self, leftovers: Leftovers) -> Made {
         match self {
             Self::Vacuum { table, freeze, emergency, truncate, workers, .. } => {
                 let options = VacuumOptions {
@@ -192,13 +212,13 @@ impl Work {
                     parallel: workers.filter(|_| !emergency),
                     ..VacuumOptions::default()
                 };
-                Box::new(Vacuum::new(table, &options))
+                Made::Vacuum(Vacuum::new(table, &options))
             }
-            Self::Analyze { table, .. } => Box::new(Analyze::new(table)),
+            Self::Analyze { table, .. } => Made::Analyze(Analyze::new(table)),
             Self::Reindex { index, bytes_after } => {
                 let mut action = Reindex::new(index).with_leftovers(leftovers);
                 action.step_mut().bytes = bytes_after.map(|bytes| bytes as f64);
-                Box::new(action)
+                Made::Reindex(action)
             }
             Self::DeleteRows {
                 table, column, cutoff, how, most_rows, most_share, cascades, triggers, archive, ..
@@ -215,15 +235,24 @@ impl Work {
                     archive: archive.clone(),
                     ..Retention::new(column, (*cutoff).into())
                 };
-                Box::new(DeleteRows::new(table, retention))
+                Made::DeleteRows(DeleteRows::new(table, retention))
             }
             Self::DropPartition { partition, parent, cutoff, has_default, prove, archive, .. } => {
                 let (prove, archive) = (prove.clone(), archive.clone());
                 let expiry = Expiry { cutoff: *cutoff, prove, archive, has_default: *has_default };
-                Box::new(DropPartition::new(partition, parent, expiry))
+                Made::DropPartition(DropPartition::new(partition, parent, expiry))
             }
         }
     }
+}
+
+/// The action of a piece of work.
+enum Made {
+    Vacuum(Vacuum),
+    Analyze(Analyze),
+    Reindex(Reindex),
+    DeleteRows(DeleteRows),
+    DropPartition(DropPartition),
 }
 
 /// How much a piece of work has to go through.

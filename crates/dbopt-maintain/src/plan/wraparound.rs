@@ -5,7 +5,7 @@
 //! for every table whatever the policy leaves out
 //! (<https://www.postgresql.org/docs/current/routine-vacuuming.html#VACUUM-FOR-WRAPAROUND>).
 
-use super::{Basis, Class, Plan, Work};
+use super::{Basis, Class, Item, Plan, Work};
 use crate::facts::{TableFacts, TableKind};
 
 /// How near a table is to where autovacuum insists.
@@ -53,6 +53,17 @@ pub(super) fn plan(basis: &Basis<'_>, plan: &mut Plan) {
         };
         plan.push(basis, Class::Wraparound, work, why, None);
     }
+}
+
+/// Freezes nothing that retention is about to drop, unless there is no time left for that to fail.
+pub(super) fn spare(basis: &Basis<'_>, plan: &mut Plan) {
+    let is_spared = |item: &Item| {
+        let Work::Vacuum { table, emergency: false, .. } = &item.work else { return false };
+        item.class == Class::Wraparound && basis.facts.table(table.oid).is_some_and(|table| plan.drops(basis, table))
+    };
+    let spared: Vec<bool> = plan.items.iter().map(is_spared).collect();
+    let mut spared = spared.into_iter();
+    plan.items.retain(|_| !spared.next().unwrap_or(false));
 }
 
 fn pressure<'a>(basis: &Basis<'_>, table: &'a TableFacts) -> Option<Pressure<'a>> {

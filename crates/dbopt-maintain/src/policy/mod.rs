@@ -11,7 +11,7 @@ use std::time::Duration;
 use dbopt_policy::{Fault, Policy, Table, TableSelector, Windows};
 use dbopt_run::{Options, RunPolicy};
 
-pub use retention::{Archive, By, RetentionRule};
+pub use retention::{Archive, By, RetentionRule, Whole};
 pub use threshold::{AnalyzeRule, Freeze, ReindexRule, Threshold, VacuumRule};
 
 /// What the policy says.

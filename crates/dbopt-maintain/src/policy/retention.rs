@@ -16,16 +16,28 @@ pub struct RetentionRule {
     pub keep: Duration,
     /// How.
     pub by: By,
-    /// More rows than this are never deleted in a run: the rule is refused.
+    /// More rows of a table than this are never deleted in a run: the rule is refused.
     pub most_rows: u64,
     /// More than this share of the rows is never deleted in a run: the rule is refused.
     pub most_share: f64,
+    /// How many rows may go with whole partitions.
+    pub whole: Whole,
     /// Tables whose rows may go along by a cascade.
     pub cascades: Vec<TableSelector>,
     /// Names of triggers that may fire.
     pub triggers: Vec<String>,
     /// Where what goes is put first.
     pub archive: Option<Archive>,
+}
+
+/// How many rows may go at once with whole partitions. Partitions are what large tables have so as to be rid of much at
+/// once, so there is no limit but one that the policy gives.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Whole {
+    /// When the partitions that are expired have more rows than this, none of them goes.
+    pub most_rows: Option<u64>,
+    /// When they have more than this share of the partitioned table's rows, none of them goes.
+    pub most_share: Option<f64>,
 }
 
 /// How expired rows are recognised and removed.
@@ -61,11 +73,18 @@ impl RetentionRule {
         let selector: Option<TableSelector> = table.required("table", "The table, by its full name.");
         let keep = table.required::<Duration>("keep", "What is older than this may go.");
         let by = by(table);
+        let about =
+            "When more rows than this would go, none does. Of whole partitions no number is too many when not given.";
+        let most_rows = table.or("most_rows", about, 10_000_000);
+        let about = "When more than this share of the rows would go, none does. Of whole partitions no share is too large when not given.";
+        let most_share = table.or("most_share", about, Share(0.5)).0;
         let rule = Self {
-            most_rows: table.or("most_rows", "When more rows than this would go, none does.", 10_000_000),
-            most_share: table
-                .or("most_share", "When more than this share of the rows would go, none does.", Share(0.5))
-                .0,
+            most_rows,
+            most_share,
+            whole: Whole {
+                most_rows: table.contains("most_rows").then_some(most_rows),
+                most_share: table.contains("most_share").then_some(most_share),
+            },
             cascades: table.or("cascades", "Tables whose rows may go along by a cascade.", Vec::new()),
             triggers: table.or("triggers", "Names of triggers that may fire.", Vec::new()),
             archive: table.optional_section("archive", "Where what goes is put first.", archive),
@@ -73,6 +92,17 @@ impl RetentionRule {
             keep: keep?,
             by: by?,
         };
+        if matches!(rule.by, By::Partitions { rest: false, .. }) {
+            for key in ["cascades", "triggers"].into_iter().filter(|key| table.contains(key)) {
+                let fault = Fault::new("bad-value", format!("`{key}` is for rows, and this rule deletes none"));
+                table.reject(
+                    key,
+                    fault.help(
+                        "A partition that is dropped fires no triggers, and the server drops none that is referred to.",
+                    ),
+                );
+            }
+        }
         if rule.keep.is_zero() {
             table.reject(
                 "keep",
@@ -135,7 +165,13 @@ fn archive(table: &Table<'_>) -> Option<Archive> {
     let folder: Option<PathBuf> = table.optional("folder", "A folder of this machine, for files as COPY writes them.");
     match (into, folder) {
         (Some(into), None) => exact(table, "table", &into).map(|(schema, name)| Archive::Table(schema, name)),
-        (None, Some(folder)) => Some(Archive::Folder(folder)),
+        (None, Some(folder)) => {
+            if folder.is_relative() {
+                let fault = Fault::new("relative-folder", "the folder is another one wherever a run is started");
+                table.warn("folder", fault.help("Write its whole path, such as `/var/archive`."));
+            }
+            Some(Archive::Folder(folder))
+        }
         (Some(_), Some(_)) => {
             table.reject("folder", Fault::new("bad-value", "an archive is a table or a folder, not both"));
             None

@@ -72,7 +72,7 @@ fn each_key_has_its_effect() {
          [[retention]]\ntable = 'public.events'\nkeep = '90d'\nby = 'rows'\ncolumn = 'created at'\nmost_rows = 9\nmost_share = 0.9\n\
          cascades = ['public.tags']\ntriggers = ['t']\narchive.table = 'old.Events'\n\
          [[retention]]\ntable = 'public.logs'\nkeep = '7d'\nby = 'partitions'\ncolumn = 'at'\nprove = true\nrest = true\n\
-         archive.folder = '/archive'\n",
+         archive.folder = '/archive'\nmost_rows = 11\ncascades = ['public.tags']\n",
     )
     .expect("good");
     assert_eq!(weak, [""; 0]);
@@ -103,6 +103,7 @@ fn each_key_has_its_effect() {
     assert_eq!(rows.archive, Some(Archive::Table("old".to_owned(), "events".to_owned())));
     assert_eq!(partitions.by, By::Partitions { column: Some("at".to_owned()), prove: true, rest: true });
     assert_eq!(partitions.archive, Some(Archive::Folder("/archive".into())));
+    assert_eq!((partitions.whole, partitions.most_rows), (Whole { most_rows: Some(11), most_share: None }, 11));
 }
 
 #[test]
@@ -112,7 +113,8 @@ fn what_cannot_be_meant_is_refused() {
          [[retention]]\ntable = 'public.*'\nkeep = '0s'\nby = 'rows'\n\
          [[retention]]\ntable = 'public.a'\nkeep = '0s'\nby = 'rows'\ncolumn = ''\nprove = true\n\
          [[retention]]\ntable = 'public.b'\nkeep = '9d'\nby = 'partitions'\nrest = true\narchive = {}\n\
-         [[retention]]\ntable = 'public.b'\nkeep = '9d'\nby = 'age'\n",
+         [[retention]]\ntable = 'public.b'\nkeep = '9d'\nby = 'age'\n\
+         [[retention]]\ntable = 'public.c'\nkeep = '9d'\nby = 'partitions'\ncascades = ['public.d']\ntriggers = ['t']\n",
     )
     .expect_err("bad");
     insta::assert_snapshot!(faults.join("\n"), @r#"
@@ -130,6 +132,8 @@ fn what_cannot_be_meant_is_refused() {
     m.toml:21:1: `column` is missing, which `rest` needs
     m.toml:26:11: the archive is nowhere
     m.toml:30:6: `retention.by` cannot be `age`
+    m.toml:35:12: `cascades` is for rows, and this rule deletes none
+    m.toml:36:12: `triggers` is for rows, and this rule deletes none
     "#);
 }
 
@@ -156,6 +160,8 @@ fn weak_choices_are_told_and_can_be_used() {
     m.toml:17:8: rows go for good within a day
     m.toml:19:14: all rows may go at once, as after a slip of a clock or a column
     "#);
+    let folder = "[[retention]]\ntable = 'public.a'\nkeep = '90d'\nby = 'partitions'\narchive.folder = 'old'\n";
+    assert_eq!(weak(folder), ["m.toml:7:18: the folder is another one wherever a run is started"]);
     let loaded =
         dbopt_policy::parse::<MaintenancePolicy>(format!("{HEAD}[freeze]\nshare = 1\n"), "m.toml").expect("usable");
     assert_eq!(loaded.findings[0].severity, Severity::Warning);

@@ -78,11 +78,19 @@ impl Status {
         let mut status = Self {
             database: facts.server.database.clone(),
             now: facts.server.now as f64 / 1e6,
-            due_bytes: plan.gain_bytes(),
             wraparound: facts.tables.iter().map(nearest).fold(0.0, f64::max),
             ..Self::default()
         };
         for item in &plan.items {
+            if let Some(why) = &item.refused {
+                status.wrong.push(format!("{} of `{}` is refused: {why}", item.class.name(), item.work.object()));
+                continue;
+            }
+            if item.is_uncertain {
+                status.due_unknown.push(item.work.object());
+                continue;
+            }
+            status.due_bytes += item.gain_bytes.unwrap_or(0);
             *status.due.entry(item.class.name().to_owned()).or_insert(0) += 1;
         }
         status.runs.extend(session.query(RUNS, &[]).await?.iter().map(|row| Ran {

@@ -31,7 +31,9 @@ pub struct Status {
     pub next_window: Option<String>,
     /// How many steps are due now, by what they are for.
     pub due: BTreeMap<String, usize>,
-    /// Bytes that they would give back or make free.
+    /// Tables of which only reading them all tells whether rows are expired.
+    pub due_unknown: Vec<String>,
+    /// Bytes that what is due would give back or make free.
     pub due_bytes: u64,
     /// What was last tried of an object and not done.
     pub troubles: Vec<Trouble>,

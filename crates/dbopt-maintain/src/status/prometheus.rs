@@ -44,6 +44,11 @@ pub fn metrics(all: &[Status]) -> String {
                 .collect(),
         ),
         (
+            "due_unknown",
+            "Tables of which only reading them all tells whether rows are expired.",
+            one(|status| Some(status.due_unknown.len() as f64)),
+        ),
+        (
             "due_bytes",
             "Bytes that these steps would give back or make free.",
             one(|status| Some(status.due_bytes as f64)),

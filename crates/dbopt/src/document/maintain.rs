@@ -24,7 +24,8 @@ fn one_plan(document: &mut Document, plan: &Plan) {
     }
     let mut table = Table::new(["", "for", "object", "gain", "time", "from", "locks", "why"]);
     table = [0, 3, 4].into_iter().fold(table, Table::right);
-    for (at, item) in plan.items.iter().enumerate() {
+    let (done, refused): (Vec<&Item>, Vec<&Item>) = plan.items.iter().partition(|item| item.refused.is_none());
+    for (at, item) in done.iter().enumerate() {
         table.push([
             Text::from((at + 1).to_string()),
             Text::from(item.class.name()),
@@ -37,20 +38,29 @@ fn one_plan(document: &mut Document, plan: &Plan) {
         ]);
     }
     document.table(table);
-    let steps = number::plural(plan.items.len(), "step", "steps");
+    let mut refusals = Table::new(["will be refused", "because"]);
+    for item in &refused {
+        let (what, why) = (format!("{} of {}", item.class.name(), item.work.object()), item.refused.clone());
+        refusals.push([Text::styled(Style::Bad, what), Text::from(why.unwrap_or_default())]);
+    }
+    document.table(refusals);
+    if done.is_empty() {
+        return;
+    }
+    let steps = number::plural(done.len(), "step", "steps");
     let bytes = number::bytes(plan.gain_bytes() as f64);
-    let unknown = plan.items.iter().filter(|item| item.predicted_seconds.is_none()).count();
-    let seconds = match plan.items.len() - unknown {
+    let unknown = done.iter().filter(|item| item.predicted_seconds.is_none()).count();
+    let seconds = match done.len() - unknown {
         0 => "nobody knows yet how long it takes".to_owned(),
         _ if unknown == 0 => format!("in about {}", time(plan.predicted_seconds())),
         _ => format!("in about {} and what nobody knows yet of {unknown} of them", time(plan.predicted_seconds())),
     };
     document.paragraph(format!("{steps}, about {bytes} to gain, {seconds}."));
     document.heading(2, "Statements");
-    let statements: Vec<&str> = plan.items.iter().flat_map(|item| &item.statements).map(String::as_str).collect();
+    let statements: Vec<&str> = done.iter().flat_map(|item| &item.statements).map(String::as_str).collect();
     document.code("sql", statements.join("\n"));
     let mut risks: Vec<&str> = Vec::new();
-    for item in &plan.items {
+    for item in &done {
         if !risks.contains(&item.risk.as_str()) {
             risks.push(&item.risk);
         }
@@ -58,7 +68,7 @@ fn one_plan(document: &mut Document, plan: &Plan) {
     document.heading(2, "Risks");
     let of = |risk: &&str| {
         let kinds: std::collections::BTreeSet<&str> =
-            plan.items.iter().filter(|item| item.risk == *risk).map(|item| item.work.kind()).collect();
+            done.iter().filter(|item| item.risk == *risk).map(|item| item.work.kind()).collect();
         Text::from(format!("{}: {risk}", kinds.into_iter().collect::<Vec<_>>().join(", ")))
     };
     document.list(risks.iter().map(of).collect());
@@ -141,13 +151,20 @@ fn one_status(document: &mut Document, status: &Status) {
     }
     let due: Vec<String> = status.due.iter().map(|(class, count)| format!("{count} {class}")).collect();
     let when = status.next_window.as_ref().map(|next| format!("; the next window opens at {next}")).unwrap_or_default();
+    let unknown = status.due_unknown.join("`, `");
     document.paragraph(match due.is_empty() {
-        true => format!("Nothing is due{when}."),
+        true if unknown.is_empty() => format!("Nothing is due{when}."),
+        true => format!("Nothing is known to be due{when}."),
         false => {
             let bytes = number::bytes(status.due_bytes as f64);
             format!("Due now: {}, about {bytes} to gain{when}.", due.join(", "))
         }
     });
+    if !unknown.is_empty() {
+        document.paragraph(format!(
+            "Whether rows of `{unknown}` are expired is known only to a run, which reads them all."
+        ));
+    }
     let mut runs = Table::new(["run", "began", "outcome", "took", "done", "not done", "rows", "gained"]);
     runs = [0, 3, 4, 5, 6, 7].into_iter().fold(runs, Table::right);
     for run in &status.runs {

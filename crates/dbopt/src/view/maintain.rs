@@ -86,7 +86,7 @@ pub(crate) struct DoneView {
     /// What was planned.
     #[serde(flatten)]
     pub(crate) item: Item,
-    /// `done`, `skipped`, `blocked`, `deferred`, `failed`, or `refused` when the object has changed since it was planned.
+    /// `done`, `skipped`, `blocked`, `deferred`, `failed`, or `refused` when it does not fit the policy, or the database any more.
     pub(crate) outcome: String,
     /// Why it was not done.
     pub(crate) reason: Option<String>,
@@ -114,7 +114,7 @@ impl DoneView {
         }
     }
 
-    /// A step that does not fit the database any more.
+    /// A step that does not fit.
     pub(crate) fn refused(item: &Item, why: &str) -> Self {
         Self {
             item: item.clone(),

@@ -1,8 +1,10 @@
 //! What a plan is made from, read from a database.
 
+use std::collections::BTreeMap;
+
 use dbopt_maintain::{
     Error, Estimates, Facts, MaintenancePolicy, Sampling, TableFacts, TableRef, estimate,
-    plan::{Basis, Expired, History, Plan, expired, plan},
+    plan::{Basis, Expired, History, Plan, expired, foresee, plan},
 };
 use dbopt_pg::{Session, SessionProfile};
 
@@ -19,6 +21,8 @@ pub(super) struct Gathered {
     pub(super) estimates: Estimates,
     pub(super) expired: Vec<Expired>,
     pub(super) history: History,
+    /// What a run would refuse, by the table's identity, where that was looked at.
+    pub(super) refused: BTreeMap<u32, String>,
 }
 
 impl Gathered {
@@ -34,13 +38,23 @@ impl Gathered {
         let estimates = estimate(session, &facts, wanted, &sampling).await?;
         let expired = expired(session, &facts, policy).await?;
         let history = History::load(session).await?;
-        Ok(Self { facts, estimates, expired, history })
+        Ok(Self { facts, estimates, expired, history, refused: BTreeMap::new() })
+    }
+
+    /// The plan that it makes, with what a run would refuse of it.
+    pub(super) async fn foreseen(
+        &mut self,
+        session: &Session,
+        policy: &MaintenancePolicy,
+    ) -> Result<Plan, dbopt_run::Error> {
+        self.refused = foresee(session, &self.plan(policy)).await?;
+        Ok(self.plan(policy))
     }
 
     /// The plan that it makes.
     pub(super) fn plan(&self, policy: &MaintenancePolicy) -> Plan {
-        let Self { facts, estimates, expired, history } = self;
-        plan(&Basis { facts, estimates, expired, policy, history })
+        let Self { facts, estimates, expired, history, refused } = self;
+        plan(&Basis { facts, estimates, expired, policy, history, refused })
     }
 }
 

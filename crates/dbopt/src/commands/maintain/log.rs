@@ -1,16 +1,16 @@
 //! What a run tells on standard error while it works: progress for a person, or a JSON object a line for a log.
 
-use std::io::Write;
 use std::time::{Duration, Instant};
 
+use dbopt_maintain::plan::{Item, Prediction};
 use dbopt_run::{Event, Report, Step};
 use indicatif::ProgressBar;
-use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::{
     cli::RunLog,
     commands::{Context, runner},
+    output::Stderr,
 };
 
 /// How often progress is written to a log.
@@ -18,26 +18,21 @@ const PAUSE: Duration = Duration::from_secs(10);
 
 /// Who is told what happens.
 pub(super) struct Log {
-    how: RunLog,
+    stderr: Stderr,
     bar: Option<ProgressBar>,
     database: String,
+    /// How long the step is expected to take that comes next, and what that is known from.
+    expected: (Option<f64>, Option<&'static str>),
     /// When progress was last written, and why the step waits as it was last written.
     last: Option<Instant>,
     held: Option<String>,
 }
 
 impl Log {
-    /// As asked for: else progress where a person looks on, and lines where none does.
-    pub(super) fn new(context: &Context, asked: Option<RunLog>) -> Self {
-        let how = asked.unwrap_or(if context.global.quiet {
-            RunLog::Off
-        } else if context.stderr.shows_progress() {
-            RunLog::Progress
-        } else {
-            RunLog::Json
-        });
-        let bar = (how == RunLog::Progress).then(ProgressBar::new_spinner);
-        Self { how, bar, database: String::new(), last: None, held: None }
+    /// As it is told on standard error.
+    pub(super) fn new(context: &Context) -> Self {
+        let bar = (context.stderr.log() == RunLog::Progress).then(ProgressBar::new_spinner);
+        Self { stderr: context.stderr, bar, database: String::new(), expected: (None, None), last: None, held: None }
     }
 
     /// Says of which database all is from now on.
@@ -48,6 +43,11 @@ impl Log {
     /// Says that a run begins.
     pub(super) fn begin(&mut self, run: i64, steps: usize) {
         self.line("run-begun", json!({ "run": run, "steps": steps }));
+    }
+
+    /// Says which step comes next.
+    pub(super) fn expect(&mut self, item: &Item) {
+        self.expected = (item.predicted_seconds, item.prediction.map(Prediction::name));
     }
 
     /// Says how a run in a database has ended.
@@ -64,7 +64,7 @@ impl Log {
         if let Some(bar) = &self.bar {
             runner::show(bar, event);
         }
-        if self.how != RunLog::Json {
+        if self.stderr.log() != RunLog::Json {
             return;
         }
         match event {
@@ -78,10 +78,9 @@ impl Log {
             }
             Event::Begun(step) => {
                 (self.held, self.last) = (None, Some(Instant::now()));
-                self.line(
-                    "step-begun",
-                    with(step, json!({ "statements": step.statements, "predicted_seconds": step.seconds })),
-                );
+                let (seconds, from) = self.expected;
+                let fields = json!({ "statements": step.statements, "predicted_seconds": seconds, "prediction": from });
+                self.line("step-begun", with(step, fields));
             }
             Event::Progress(progress) => {
                 if self.last.is_none_or(|last| last.elapsed() >= PAUSE) {
@@ -98,18 +97,12 @@ impl Log {
 
     /// Writes a line, when lines are wanted.
     fn line(&self, event: &str, fields: Value) {
-        if self.how != RunLog::Json {
-            return;
-        }
         let mut line = Map::new();
-        line.insert("time".to_owned(), Timestamp::now().to_string().into());
-        line.insert("event".to_owned(), event.into());
         line.insert("database".to_owned(), self.database.clone().into());
         if let Value::Object(fields) = fields {
             line.extend(fields);
         }
-        // Nobody is left to be told when stderr is closed.
-        let _ = writeln!(std::io::stderr().lock(), "{}", Value::Object(line));
+        self.stderr.event(event, Value::Object(line));
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{each, gather, policy, refuse_other, targets};
 use crate::{
     cli::{Connection, MaintainPlan},
-    commands::{Context, connect},
+    commands::{Context, connect, runner},
     document,
     exit::Exit,
     failure::Failure,
@@ -18,10 +18,13 @@ pub(super) fn run(context: &Context, args: &MaintainPlan) -> Result<Exit, Failur
         connect::block_on(async {
             let mut session = gather::open(context, target).await?;
             let read = gather::Gathered::read(&mut session, &policy);
-            let gathered = connect::or_interrupted(context, read).await?.map_err(gather::failure)?;
-            session.close().await;
+            let mut gathered = connect::or_interrupted(context, read).await?.map_err(gather::failure)?;
             refuse_other(&policy, &gathered.facts.server.database)?;
-            Ok(gathered.plan(&policy))
+            let foreseen = gathered.foreseen(&session, &policy);
+            let foreseen = connect::or_interrupted(context, foreseen).await?;
+            let plan = foreseen.map_err(|error| runner::failure(error, target))?;
+            session.close().await;
+            Ok(plan)
         })
     };
     let (plans, worst) = each(context, &targets(&args.of, &policy), look)?;

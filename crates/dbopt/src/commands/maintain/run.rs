@@ -5,14 +5,14 @@ use std::sync::Arc;
 use dbopt_maintain::{
     Facts, MaintenancePolicy,
     actions::Leftovers,
-    plan::{Item, Plan, Prediction},
+    plan::{Item, Note, Pace, Plan, Prediction, still_held},
 };
-use dbopt_run::{Action, Event, Report, Runner};
+use dbopt_run::{Action, Outcome, Report, Runner};
 use jiff::Timestamp;
 
 use super::{gather, log::Log, notify, policy, refuse_other, targets, worse};
 use crate::{
-    cli::{Connection, MaintainRun},
+    cli::{Connection, MaintainRun, RunLog},
     commands::{Context, connect, read, runner},
     document,
     exit::Exit,
@@ -40,7 +40,7 @@ pub(super) fn run(context: &Context, args: &MaintainRun) -> Result<Exit, Failure
         });
         tell(context, &policy, &view, failure.exit);
     })?;
-    let mut log = Log::new(context, args.log);
+    let mut log = Log::new(context);
     let mut worst = Exit::Done;
     for target in targets(&args.of, &policy) {
         let mut one = RunView::default();
@@ -68,7 +68,9 @@ pub(super) fn run(context: &Context, args: &MaintainRun) -> Result<Exit, Failure
 
 /// Tells whom the policy says about a run.
 fn tell(context: &Context, policy: &MaintenancePolicy, view: &RunsView, exit: Exit) {
-    if let Some(finding) = policy.notify.as_ref().and_then(|notify| notify::tell(notify, view, exit)) {
+    if let Some(finding) =
+        policy.notify.as_ref().and_then(|notify| notify::tell(notify, view, exit, context.stderr.log() == RunLog::Json))
+    {
         context.stderr.findings(&[finding]);
     }
 }
@@ -125,32 +127,54 @@ async fn one_database(
         Some(saved) => confirmed(&gathered.facts, policy, saved)?.clone(),
         None => gathered.plan(policy),
     };
-    view.notes.extend(plan.notes.iter().cloned());
+    // What a saved plan noted is of the day when it was made.
+    let notes = gathered.plan(policy).notes;
+    let is_trouble = notes.iter().any(Note::is_trouble);
+    view.notes.extend(notes.into_iter().filter(|note| !is_answered(note)));
     let leftovers = if args.drop_leftovers { Leftovers::Drop } else { Leftovers::Refuse };
-    let (items, mut actions, refused) = fitting(&gathered, &plan, leftovers);
+    let (mut items, mut actions, refused) = fitting(&gathered, &plan, leftovers);
     let unseen = runner::unseen(run.unseen(&actions).await.map_err(failed)?);
     context.stderr.findings(&unseen);
     view.findings.extend(unseen.iter().map(FindingView::from));
     log.begin(run.run(), actions.len());
     let mut reports: Vec<Report> = Vec::new();
-    let executed = run
-        .execute(&mut actions, &mut |event| {
-            log.event(&event);
-            if let Event::Ended(report) = event {
-                reports.push(report.clone());
+    let mut pace = Pace::default();
+    let mut executed = Ok(());
+    for (item, action) in items.iter_mut().zip(&mut actions) {
+        if let Some(seconds) = pace.guess(item, &gathered.facts) {
+            (item.predicted_seconds, item.prediction) = (Some(seconds), Some(Prediction::Guess));
+        }
+        log.expect(item);
+        let done = run.execute(std::slice::from_mut(action), &mut |event| log.event(&event)).await;
+        match done {
+            Ok(done) => reports.extend(done),
+            Err(error) => {
+                executed = Err(failed(error));
+                break;
             }
-        })
-        .await;
+        }
+        if let Some(report) = reports.last().filter(|report| report.outcome == Outcome::Done) {
+            pace.learn(item, &gathered.facts, report.seconds);
+        }
+    }
     // What was done is told whatever ended the run.
     view.steps.extend(items.iter().zip(&reports).map(|(item, report)| DoneView::new(item, report)));
     view.steps.extend(refused.iter().map(|(item, why)| DoneView::refused(item, why)));
-    executed.map_err(failed)?;
+    executed?;
+    let vacuumed: Vec<u32> = items.iter().map(|item| item.work.table().oid).collect();
+    let held = still_held(run.session(), policy, &vacuumed).await;
+    view.notes.extend(held.map_err(gather::failure)?);
     run.finish(&reports).await.map_err(failed)?;
     let left = runner::is_left(&repairs);
     Ok(match runner::exit(&reports) {
-        Exit::Done if left || !refused.is_empty() || plan.notes.iter().any(|note| note.is_trouble()) => Exit::Partial,
+        Exit::Done if left || is_trouble || !refused.is_empty() => Exit::Partial,
         exit => exit,
     })
+}
+
+/// Whether a note of a plan is about what the run has tried, and its steps or a later look tell how that went.
+fn is_answered(note: &Note) -> bool {
+    matches!(note.code.as_str(), "too-many" | "locked" | "horizon-held")
 }
 
 /// The saved plan for this database, when it is one that this program made, and takes away no more than the policy lets go.
@@ -169,19 +193,20 @@ fn confirmed<'a>(facts: &Facts, policy: &MaintenancePolicy, saved: &'a PlansView
     Ok(plan)
 }
 
-/// The items that still fit the database and their actions, and those that do not, with why.
-type Fitting<'a> = (Vec<&'a Item>, Vec<Box<dyn Action>>, Vec<(&'a Item, String)>);
+/// The items that fit the policy and still fit the database, with their actions, and those that do not, with why.
+type Fitting<'a> = (Vec<Item>, Vec<Box<dyn Action>>, Vec<(&'a Item, String)>);
 
 fn fitting<'a>(gathered: &gather::Gathered, plan: &'a Plan, leftovers: Leftovers) -> Fitting<'a> {
     let (mut items, mut actions, mut refused) = (Vec::new(), Vec::new(), Vec::new());
     for item in &plan.items {
-        match (item.stale(&gathered.facts), plan.action(item, leftovers, gathered.facts.server.now)) {
+        let why = item.refused.clone().or_else(|| item.stale(&gathered.facts));
+        match (why, plan.action(item, leftovers, gathered.facts.server.now)) {
             (Some(why), _) => refused.push((item, why)),
             (None, mut action) => {
                 // A guessed time is for people: nothing is put off because of it.
                 action.step_mut().seconds =
                     item.predicted_seconds.filter(|_| item.prediction != Some(Prediction::Guess));
-                items.push(item);
+                items.push(item.clone());
                 actions.push(action);
             }
         }
