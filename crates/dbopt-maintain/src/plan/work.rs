@@ -183,20 +183,18 @@ impl Work {
     #[must_use]
     pub fn action_with(&self, leftovers: Leftovers) -> Box<dyn Action> {
         match self.made(leftovers) {
-            Made::Vacuum(action) => Box::new(action),
-            Made::Analyze(action) => Box::new(action),
-            Made::Reindex(action) => Box::new(action),
-            Made::DeleteRows(action) => Box::new(action),
-            Made::DropPartition(action) => Box::new(action),
+            Made::DeleteRows(action) => action,
+            Made::DropPartition(action) => action,
+            Made::Other(action) => action,
         }
     }
 
     /// Why the action will be refused, as far as that can be seen beforehand.
     pub(super) async fn obstacle(&self, session: &Session) -> Result<Option<String>, dbopt_run::Error> {
         match self.made(Leftovers::Refuse) {
-            Made::Vacuum(_) | Made::Analyze(_) | Made::Reindex(_) => Ok(None),
             Made::DeleteRows(action) => action.obstacle(session).await,
             Made::DropPartition(action) => action.obstacle(session).await,
+            Made::Other(_) => Ok(None),
         }
     }
 
@@ -212,13 +210,13 @@ impl Work {
                     parallel: workers.filter(|_| !emergency),
                     ..VacuumOptions::default()
                 };
-                Made::Vacuum(Vacuum::new(table, &options))
+                Made::Other(Box::new(Vacuum::new(table, &options)))
             }
-            Self::Analyze { table, .. } => Made::Analyze(Analyze::new(table)),
+            Self::Analyze { table, .. } => Made::Other(Box::new(Analyze::new(table))),
             Self::Reindex { index, bytes_after } => {
                 let mut action = Reindex::new(index).with_leftovers(leftovers);
                 action.step_mut().bytes = bytes_after.map(|bytes| bytes as f64);
-                Made::Reindex(action)
+                Made::Other(Box::new(action))
             }
             Self::DeleteRows {
                 table, column, cutoff, how, most_rows, most_share, cascades, triggers, archive, ..
@@ -235,24 +233,22 @@ impl Work {
                     archive: archive.clone(),
                     ..Retention::new(column, (*cutoff).into())
                 };
-                Made::DeleteRows(DeleteRows::new(table, retention))
+                Made::DeleteRows(Box::new(DeleteRows::new(table, retention)))
             }
             Self::DropPartition { partition, parent, cutoff, has_default, prove, archive, .. } => {
                 let (prove, archive) = (prove.clone(), archive.clone());
                 let expiry = Expiry { cutoff: *cutoff, prove, archive, has_default: *has_default };
-                Made::DropPartition(DropPartition::new(partition, parent, expiry))
+                Made::DropPartition(Box::new(DropPartition::new(partition, parent, expiry)))
             }
         }
     }
 }
 
-/// The action of a piece of work.
+/// The action of a piece of work; what can be refused before is apart.
 enum Made {
-    Vacuum(Vacuum),
-    Analyze(Analyze),
-    Reindex(Reindex),
-    DeleteRows(DeleteRows),
-    DropPartition(DropPartition),
+    DeleteRows(Box<DeleteRows>),
+    DropPartition(Box<DropPartition>),
+    Other(Box<dyn Action>),
 }
 
 /// How much a piece of work has to go through.

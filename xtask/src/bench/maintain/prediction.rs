@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 use dbopt_maintain::plan::{Basis, History, Item, Plan, expired, plan};
-use dbopt_maintain::policy::{By, RetentionRule};
+use dbopt_maintain::policy::{By, RetentionRule, Whole};
 use dbopt_maintain::{Facts, MaintenancePolicy, Sampling, estimate};
 use dbopt_pg::{ConnectArgs, Environment, Session, SessionProfile, Settings};
 use dbopt_run::{Action, Options, Report, Runner};
@@ -101,8 +101,14 @@ async fn one(settings: &Settings) -> Result<(Plan, Vec<Report>)> {
     let expired = expired(&session, &facts, &policy).await?;
     let history = History::load(&session).await?;
     session.close().await;
-    let plan =
-        plan(&Basis { facts: &facts, estimates: &estimates, expired: &expired, policy: &policy, history: &history });
+    let plan = plan(&Basis {
+        facts: &facts,
+        estimates: &estimates,
+        expired: &expired,
+        policy: &policy,
+        history: &history,
+        refused: &BTreeMap::new(),
+    });
     let mut runner = Runner::start(settings, "maintain", Options::default()).await?;
     let mut actions: Vec<Box<dyn Action>> = plan.items.iter().map(|item| item.work.action()).collect();
     let reports = runner.execute(&mut actions, &mut |_| {}).await?;
