@@ -161,7 +161,7 @@ fn weak_choices_are_told_and_can_be_used() {
     m.toml:19:14: all rows may go at once, as after a slip of a clock or a column
     "#);
     let folder = "[[retention]]\ntable = 'public.a'\nkeep = '90d'\nby = 'partitions'\narchive.folder = 'old'\n";
-    assert_eq!(weak(folder), ["m.toml:7:18: the folder is another one wherever a run is started"]);
+    assert_eq!(read(folder).expect("usable").1, ["m.toml:7:18: the folder is another one wherever a run is started"]);
     let loaded =
         dbopt_policy::parse::<MaintenancePolicy>(format!("{HEAD}[freeze]\nshare = 1\n"), "m.toml").expect("usable");
     assert_eq!(loaded.findings[0].severity, Severity::Warning);
