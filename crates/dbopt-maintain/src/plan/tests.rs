@@ -805,10 +805,10 @@ fn whether_a_rule_has_anything_to_do_is_not_always_known() {
     let brin = "; CREATE INDEX CONCURRENTLY ON public.events USING brin (at); takes next to nothing, as rows lie in the order of their times";
     // 250000 are expired by the statistics; that many changes may have been their end.
     assert_eq!(planned(|_, _| {}), (false, format!("{btree}{brin}")));
-    assert_eq!(planned(|table, _| table.n_mod_since_analyze = 249_999).0, false);
-    assert_eq!(planned(|table, _| table.n_mod_since_analyze = 250_000).0, true);
+    assert!(!planned(|table, _| table.n_mod_since_analyze = 249_999).0);
+    assert!(planned(|table, _| table.n_mod_since_analyze = 250_000).0);
     assert_eq!(planned(|_, reach| reach.correlation = Some(0.1)), (false, btree.to_owned()));
-    assert_eq!(planned(|_, reach| reach.rows = None).0, true);
+    assert!(planned(|_, reach| reach.rows = None).0);
     assert_eq!(planned(|_, reach| (reach.rows, reach.has_any) = (None, Some(true))), (false, String::new()));
 }
 
