@@ -124,6 +124,7 @@ fn rule() -> RetentionRule {
         by: By::Rows { column: "at".to_owned() },
         most_rows: u64::MAX,
         most_share: 1.0,
+        whole: Whole::default(),
         cascades: Vec::new(),
         triggers: Vec::new(),
         archive: None,
