@@ -218,6 +218,12 @@ impl<'a> Table<'a> {
         self.node(key).is_some()
     }
 
+    /// Whether secret references are to be looked up.
+    #[must_use]
+    pub fn checks_secrets(&self) -> bool {
+        self.entries.is_some() && self.context.secrets
+    }
+
     pub(crate) fn root(context: &'a Context, entries: Option<&'a Entries>, origin: Option<&'a Origin>) -> Self {
         Self { context, entries, origin, path: String::new(), fields: RefCell::default() }
     }

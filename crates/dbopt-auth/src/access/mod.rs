@@ -14,7 +14,9 @@ pub use database::{
     DatabaseAccess, DatabaseGrant, DatabaseRole, Privilege, Signature, TenantIsolation, TenantTable, TenantType,
 };
 
-use crate::{KeySet, Matrix, Routes, SessionConfig, SessionStore, Sessions, TokenConfig, TokenKey, Tokens};
+use crate::{
+    InvalidKeys, KeySet, Matrix, Routes, SessionConfig, SessionStore, Sessions, TokenConfig, TokenKey, Tokens,
+};
 
 /// What the policy says.
 #[derive(Clone, Debug)]
@@ -60,7 +62,10 @@ impl AccessPolicy {
                 None => key,
             });
         }
-        KeySet::new(keys, self.signing.as_deref()).map_err(|error| Fault::new("bad-key", error.to_string()))
+        KeySet::new(keys, self.signing.as_deref()).map_err(|error| {
+            let code = if matches!(error, InvalidKeys::SharedKey(..)) { "shared-key" } else { "bad-key" };
+            Fault::new(code, error.to_string())
+        })
     }
 
     /// Looks up the keys, and issues and verifies tokens.

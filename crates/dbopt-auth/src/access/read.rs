@@ -40,7 +40,21 @@ pub(super) fn policy(table: &Table<'_>) -> Option<AccessPolicy> {
     };
     let (token, keys, signing) =
         token.map_or((None, Vec::new(), None), |(token, keys, signing)| (Some(token), keys, signing));
-    Some(AccessPolicy { matrix: matrix?, token, session, routes, database, keys, signing, refresh })
+    let policy = AccessPolicy { matrix: matrix?, token, session, routes, database, keys, signing, refresh };
+    check_keys(table, &policy);
+    Some(policy)
+}
+
+/// Whether the keys themselves are good, where they may be looked at: one key may have two names.
+fn check_keys(table: &Table<'_>, policy: &AccessPolicy) {
+    // One that is not there, or cannot be read, has its own fault.
+    let signs = |signing: &String| policy.keys.iter().any(|key| key.id == *signing);
+    if table.checks_secrets()
+        && policy.signing.as_ref().is_none_or(signs)
+        && let Err(fault) = policy.keys()
+    {
+        table.reject("token", fault);
+    }
 }
 
 fn matrix(table: &Table<'_>) -> Option<Matrix> {

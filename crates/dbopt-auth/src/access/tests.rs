@@ -118,6 +118,38 @@ fn a_route_that_nothing_protects_is_told() {
     assert!(read(routes).expect("good").0.routes.is_none());
 }
 
+/// A copy of a key is the same key, and one that is none is told before a service starts with it.
+#[test]
+fn keys_are_looked_at_where_they_are() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = std::env::temp_dir().join(format!("dbopt-access-keys-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let check = |one: &str, other: &str, second: &str, secrets: bool| {
+        for (name, secret) in [("one", one), ("other", other)] {
+            let path = folder.join(name);
+            std::fs::write(&path, secret).expect("written");
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("changed");
+        }
+        let path = folder.join("access.toml");
+        let text = format!(
+            "policy = 'access'\nversion = 1\n{TOKEN}key.k1 = {{ algorithm = 'RS256', secret = 'file:one' }}\n\
+             key.k2 = {{ algorithm = '{second}', secret = 'file:other' }}\n"
+        );
+        std::fs::write(&path, text).expect("written");
+        match dbopt_policy::load_with::<AccessPolicy>(&path, dbopt_policy::Options { secrets }) {
+            Ok(loaded) => loaded.findings.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            Err(refused) => refused.findings.iter().map(|finding| finding.code.to_string()).collect(),
+        }
+    };
+    let (private, public) = (include_str!("../../tests/keys/rsa.pem"), include_str!("../../tests/keys/rsa.pub.pem"));
+    assert_eq!(check(private, public, "PS256", true), ["shared-key"]);
+    assert_eq!(check(private, public, "PS256", false), [""; 0]);
+    assert_eq!(check(private, public, "RS256", true), [""; 0], "two names of one key are one key");
+    assert_eq!(check(private, public, "ES256", true), ["bad-key"]);
+    std::fs::remove_dir_all(folder).expect("removed");
+}
+
 /// The shipped policy, with keys that a test may have.
 #[tokio::test]
 async fn the_shipped_policy_works() {
