@@ -14,7 +14,7 @@ pub struct Actual {
     pub(crate) roles: BTreeMap<String, Role>,
     /// Roles with their direct members, as far as these inherit or may switch.
     pub(crate) members: BTreeSet<(String, String)>,
-    pub(crate) schemas: BTreeMap<u32, String>,
+    pub(crate) schemas: BTreeMap<u32, Schema>,
     pub(crate) relations: BTreeMap<u32, Relation>,
     pub(crate) functions: BTreeMap<u32, Function>,
     /// The functions that the policy names, by how it writes them.
@@ -42,6 +42,12 @@ impl Role {
     pub(crate) fn passes_rows(&self) -> bool {
         self.superuser || self.bypasses
     }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Schema {
+    pub(crate) name: String,
+    pub(crate) owner: String,
 }
 
 #[derive(Clone, Debug)]
@@ -179,7 +185,7 @@ impl Actual {
     /// The object of a right.
     pub(crate) fn object(&self, held: &Held) -> Option<Object> {
         Some(match held.of {
-            Of::Schema(oid) => Object::Schema(self.schemas.get(&oid)?.clone()),
+            Of::Schema(oid) => Object::Schema(self.schemas.get(&oid)?.name.clone()),
             Of::Function(oid) => {
                 let Function { schema, name, arguments, .. } = self.functions.get(&oid)?.clone();
                 Object::Function(schema, name, arguments)
@@ -200,6 +206,20 @@ impl Actual {
     pub(crate) fn relation(&self, schema: &str, name: &str) -> Option<(u32, &Relation)> {
         let found = self.relations.iter().find(|(_, relation)| relation.schema == schema && relation.name == name);
         found.map(|(oid, relation)| (*oid, relation))
+    }
+
+    /// Who is a member of a role, directly or not, without the role itself.
+    pub(crate) fn members_below(&self, role: &str) -> BTreeSet<&String> {
+        let mut found = BTreeSet::new();
+        let mut open = vec![role];
+        while let Some(role) = open.pop() {
+            for (_, member) in self.members.iter().filter(|(of, _)| of == role) {
+                if found.insert(member) {
+                    open.push(member);
+                }
+            }
+        }
+        found
     }
 
     /// Roles that somebody is a member of, directly or not, the role itself included.
@@ -228,7 +248,7 @@ async fn read(transaction: &Transaction<'_>, desired: &Desired) -> Result<Actual
     actual.members = members.iter().map(|row| (row.get(0), row.get(1))).collect();
     let schemas: Vec<&str> = desired.schemas.iter().map(String::as_str).collect();
     let found = transaction.query(include_str!("queries/schemas.sql"), &[&schemas]).await?;
-    actual.schemas = found.iter().map(|row| (row.get(0), row.get(1))).collect();
+    actual.schemas = found.iter().map(|row| (row.get(0), Schema { name: row.get(1), owner: row.get(2) })).collect();
     let (of, names): (Vec<&str>, Vec<&str>) =
         desired.tables.iter().map(|it| (it.schema.as_str(), it.name.as_str())).unzip();
     let column = desired.tenant.as_ref().map(|(_, column)| column.as_str());

@@ -21,7 +21,7 @@ pub(crate) struct RowPolicy {
 }
 
 /// The policy that keeps tenants apart.
-pub(crate) const TENANT_POLICY: &str = "dbopt_tenant";
+const TENANT_POLICY: &str = "dbopt_tenant";
 
 /// The policies that a table has to have, in the order in which they are made.
 pub(crate) fn policies(desired: &Desired, table: &TenantTable) -> Vec<RowPolicy> {
@@ -39,12 +39,6 @@ pub(crate) fn policies(desired: &Desired, table: &TenantTable) -> Vec<RowPolicy>
         is_of_tenant: false,
     });
     std::iter::once(tenant).chain(all).collect()
-}
-
-/// The names of all policies that dbopt makes.
-pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-    let commands = [Privilege::Select, Privilege::Insert, Privilege::Update, Privilege::Delete];
-    std::iter::once(TENANT_POLICY).chain(commands.into_iter().map(all_tenants))
 }
 
 fn all_tenants(privilege: Privilege) -> &'static str {

@@ -33,7 +33,7 @@ pub fn script(desired: &Desired) -> String {
          BEGIN;\n\
          SET LOCAL search_path = pg_catalog;\n\
          SET LOCAL lock_timeout = '5s';\n\
-         SET LOCAL check_function_bodies = off;\n",
+         SET LOCAL client_min_messages = warning;\n",
     );
     for (title, statements) in sections {
         if statements.is_empty() {
@@ -187,26 +187,44 @@ fn defaults(desired: &Desired) -> Vec<String> {
 
 fn rows(desired: &Desired) -> Vec<String> {
     let Some((setting, _)) = &desired.tenant else { return Vec::new() };
-    let mut statements = Vec::new();
+    let listed: Vec<String> = desired
+        .tables
+        .iter()
+        .map(|table| quote_literal(&qualified(&table.schema, &table.name)) + "::regclass")
+        .collect();
+    if listed.is_empty() {
+        return Vec::new();
+    }
+    let mut statements = vec![block(&format!(
+        "DECLARE old record;\nBEGIN\n    FOR old IN\n        WITH RECURSIVE guarded AS (\n            \
+             SELECT oid FROM pg_class WHERE oid IN ({})\n            UNION\n            \
+             SELECT i.inhrelid FROM guarded g JOIN pg_inherits i ON i.inhparent = g.oid)\n        \
+         SELECT p.polname, p.polrelid::regclass AS name FROM guarded g JOIN pg_policy p ON p.polrelid = g.oid\n        \
+         WHERE p.polname LIKE 'dbopt\\_%'\n        ORDER BY p.polrelid::regclass::text, 1\n    LOOP\n        \
+         EXECUTE format('DROP POLICY %I ON %s', old.polname, old.name);\n    END LOOP;\nEND",
+        listed.join(", ")
+    ))];
     for table in &desired.tables {
         let on = qualified(&table.schema, &table.name);
         let force = if table.exempt_owner { "NO FORCE" } else { "FORCE" };
+        let protect = |on: &str| format!("ALTER TABLE {on} ENABLE ROW LEVEL SECURITY, {force} ROW LEVEL SECURITY;");
         let policies = isolation::policies(desired, table);
-        let of = |on: &str| {
-            let mut made = vec![format!("ALTER TABLE {on} ENABLE ROW LEVEL SECURITY, {force} ROW LEVEL SECURITY;")];
-            made.extend(isolation::names().map(|name| format!("DROP POLICY IF EXISTS {name} ON {on};")));
-            made.extend(policies.iter().map(|policy| policy.create(on, table, setting)));
-            made
-        };
-        statements.extend(of(&on));
+        statements.push(protect(&on));
+        statements.extend(policies.iter().map(|policy| policy.create(&on, table, setting)));
         // A partition, or a child, that is reached by its own name is held to its own policies only.
-        let below: Vec<String> = of(HERE).iter().map(|statement| execute(statement)).collect();
+        let mut below = vec![execute(&protect(HERE))];
+        for policy in &policies {
+            below.push(execute(&format!("DROP POLICY IF EXISTS {} ON {HERE};", policy.name)));
+            below.push(execute(&policy.create(HERE, table, setting)));
+        }
         statements.push(block(&format!(
             "DECLARE below record;\nBEGIN\n    FOR below IN\n        WITH RECURSIVE heir AS (\n            \
              SELECT inhrelid FROM pg_inherits WHERE inhparent = {}::regclass\n            UNION\n            \
              SELECT i.inhrelid FROM heir h JOIN pg_inherits i ON i.inhparent = h.inhrelid)\n        \
-             SELECT inhrelid::regclass AS child FROM heir ORDER BY inhrelid::regclass::text\n    LOOP\n{}\n    END LOOP;\nEND",
+             SELECT c.oid::regclass AS name FROM heir h JOIN pg_class c ON c.oid = h.inhrelid\n        \
+             WHERE c.relkind IN ('r', 'p') AND c.oid NOT IN ({})\n        ORDER BY c.oid::regclass::text\n    LOOP\n{}\n    END LOOP;\nEND",
             quote_literal(&on),
+            listed.join(", "),
             below.join("\n")
         )));
     }
@@ -230,7 +248,7 @@ const HERE: &str = "\0";
 /// Runs a statement for each child.
 fn execute(statement: &str) -> String {
     let format = statement.trim_end_matches(';').replace('%', "%%").replace(HERE, "%s");
-    format!("        EXECUTE format({}, below.child);", quote_literal(&format))
+    format!("        EXECUTE format({}, below.name);", quote_literal(&format))
 }
 
 /// A block of PL/pgSQL, quoted by dollars with a tag that is not in it.

@@ -15,6 +15,20 @@ async fn a_fresh_policy_has_no_drift_and_again_changes_nothing() {
     assert_eq!(shown(&shop.drift(&desired).await), [""; 0]);
 }
 
+#[tokio::test]
+async fn a_policy_that_changes_leaves_nothing_behind() {
+    let shop = Shop::guarded();
+    shop.execute("GRANT SELECT ON shop.event_1 TO @_other");
+    let narrower = shop.desired_without_crossing();
+    let told = shown(&shop.drift(&narrower).await).join("\n");
+    assert!(told.contains("extra-policy shop.orders") && told.contains("extra-policy shop.event_1"), "{told}");
+    shop.apply(&narrower);
+    shop.execute("REVOKE SELECT ON shop.event_1 FROM @_other");
+    assert_eq!(shown(&shop.drift(&narrower).await), [""; 0]);
+    let left = "SELECT count(*) FROM pg_policy WHERE polname LIKE 'dbopt_all%'";
+    assert_eq!(shop.database.value(left), "0");
+}
+
 /// The catalogue is there for everybody to read.
 #[tokio::test]
 async fn a_role_without_rights_sees_the_same_drift() {
@@ -96,9 +110,12 @@ async fn each_change_is_told_and_mended() {
         ("GRANT @_clerk TO @_other", "extra-member"),
         ("REVOKE @_clerk FROM @_app", "missing-member"),
         ("GRANT pg_read_all_data TO @_viewer", "extra-membership"),
+        ("GRANT pg_write_all_data TO @_app", "extra-membership"),
+        ("ALTER ROLE @_other BYPASSRLS; GRANT @_app TO @_other", "member-passes-rows"),
         ("GRANT @_owner TO @_clerk", "extra-membership"),
         ("GRANT @_owner TO @_app", "role-owns"),
         ("ALTER TABLE shop.line OWNER TO @_app", "role-owns"),
+        ("ALTER SCHEMA shop OWNER TO @_app", "role-owns"),
         ("ALTER ROLE @_clerk SUPERUSER", "powerful-role"),
         ("ALTER ROLE @_clerk CREATEROLE", "powerful-role"),
         ("ALTER ROLE @_app BYPASSRLS", "member-passes-rows"),
@@ -130,7 +147,7 @@ async fn each_change_is_told_and_mended() {
             difference.statements.iter().for_each(|statement| shop.database.execute(statement));
         }
         // What has no statement is for a person: here the test.
-        shop.execute("DROP TABLE IF EXISTS shop.refund, shop.probe");
+        shop.execute("DROP TABLE IF EXISTS shop.refund, shop.probe; REVOKE @_app FROM @_other");
         let left = shop.drift(&desired).await;
         if left.iter().any(dbopt_access::Difference::counts) {
             failed.push(format!("{change}: left {:?}", shown(&left)));

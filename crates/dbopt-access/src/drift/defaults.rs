@@ -72,7 +72,7 @@ fn wanted(desired: &Desired, actual: &Actual) -> Vec<Promised> {
             Object::Sequences(schema) => ("S", schema),
             _ => continue,
         };
-        if actual.schemas.values().any(|known| known == schema) {
+        if actual.schemas.values().any(|known| known.name == *schema) {
             for creator in desired.creators.iter().filter(|creator| actual.roles.contains_key(*creator)) {
                 wanted.insert((creator, schema, kind, privilege, subject));
             }

@@ -47,7 +47,7 @@ fn wanted(desired: &Desired, actual: &Actual) -> (BTreeMap<Wanted, Object>, Vec<
             actual.relation(schema, name).filter(|(_, relation)| kinds.contains(&relation.kind)).map(|(oid, _)| oid)
         };
         match object {
-            Object::Schema(name) => match actual.schemas.iter().find(|(_, schema)| *schema == name) {
+            Object::Schema(name) => match actual.schemas.iter().find(|(_, schema)| schema.name == *name) {
                 Some((oid, _)) => want(Of::Schema(*oid), None, object.clone()),
                 None => drop(nowhere.insert(object.clone(), "schema")),
             },

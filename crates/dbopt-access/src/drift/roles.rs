@@ -7,7 +7,7 @@ use dbopt_sql::quote_ident;
 use super::new_owner;
 use crate::{
     actual::{Actual, Relation},
-    desired::{Desired, qualified},
+    desired::Desired,
     difference::Difference,
     script::membership,
 };
@@ -87,18 +87,38 @@ fn members_of<'a>(desired: &'a Desired, role: &str) -> std::borrow::Cow<'a, BTre
     desired.roles.get(role).map_or_else(Default::default, std::borrow::Cow::Borrowed)
 }
 
-/// Members for whom row-level security does not hold.
+/// All who have what a role of the policy has, members of members included, without these roles.
+fn holders<'a>(desired: &'a Desired, actual: &'a Actual) -> BTreeSet<&'a String> {
+    let listed = desired.roles.values().flatten();
+    let below = desired.roles.keys().flat_map(|role| actual.members_below(role));
+    listed.chain(below).filter(|name| !desired.roles.contains_key(*name) && !desired.leave.contains(*name)).collect()
+}
+
+/// Members who have rights on all tables, or for whom row-level security does not hold.
 fn passing(desired: &Desired, actual: &Actual) -> Vec<Difference> {
-    let members: BTreeSet<&String> = desired.roles.values().flatten().collect();
     let mut found = Vec::new();
-    for member in members {
+    for member in holders(desired, actual) {
+        for all in ["pg_read_all_data", "pg_write_all_data"] {
+            if actual.members.contains(&(all.to_owned(), member.clone())) {
+                let ident = quote_ident(member);
+                found.push(
+                    Difference::error(
+                        "extra-membership",
+                        &ident,
+                        format!("a member of the policy's roles is one of {all}, too"),
+                    )
+                    .why("It has rights on all tables, whatever the policy gives.")
+                    .mend(format!("REVOKE {all} FROM {ident};")),
+                );
+            }
+        }
         let Some(role) = actual.roles.get(member).filter(|role| role.passes_rows()) else { continue };
         let ident = quote_ident(member);
         let what = if role.superuser { "is a superuser" } else { "has BYPASSRLS" };
         let difference =
             Difference::error("member-passes-rows", &ident, format!("a member of the policy's roles {what}"));
         found.push(if role.superuser {
-            difference.why("It sees and changes the rows of all tenants. Take it out of `members`, or let the application connect as another.")
+            difference.why("It sees and changes the rows of all tenants. Take it out of the role, or let the application connect as another.")
         } else {
             difference
                 .why("It sees and changes the rows of all tenants.")
@@ -108,17 +128,25 @@ fn passing(desired: &Desired, actual: &Actual) -> Vec<Difference> {
     found
 }
 
-/// Roles and members that own a table of tenants, or may become its owner: whoever owns a table can turn its row-level security off.
+/// Something that is owned: how SQL names it, and its kind.
+type Owned = (String, &'static str);
+
+/// Roles and members that own a schema or a table of tenants, or may become its owner: whoever owns a table can turn its row-level
+/// security off.
 fn owning(desired: &Desired, actual: &Actual) -> Vec<Difference> {
-    let mut tables: BTreeMap<&str, Vec<&Relation>> = BTreeMap::new();
+    let mut owned: BTreeMap<&str, Vec<Owned>> = BTreeMap::new();
+    for schema in actual.schemas.values() {
+        let name = quote_ident(&schema.name).into_owned();
+        owned.entry(&schema.owner).or_default().push((name, "SCHEMA"));
+    }
     for relation in actual.relations.values() {
         let is_compared = desired.schemas.contains(&relation.schema) && relation.kind != "S";
         // What a role of the policy owns it may do anything with; its members may own other things.
         if relation.root.is_some() || is_compared && desired.roles.contains_key(&relation.owner) {
-            tables.entry(&relation.owner).or_default().push(relation);
+            owned.entry(&relation.owner).or_default().push((relation.sql(), kind(relation)));
         }
     }
-    let subjects: BTreeSet<&String> = desired.roles.keys().chain(desired.roles.values().flatten()).collect();
+    let subjects: BTreeSet<&String> = desired.roles.keys().chain(holders(desired, actual)).collect();
     let mut found = Vec::new();
     for subject in subjects {
         let roles = actual.roles_of(subject);
@@ -126,15 +154,17 @@ fn owning(desired: &Desired, actual: &Actual) -> Vec<Difference> {
         if is_superuser(subject) {
             continue;
         }
-        for (owner, tables) in tables.iter().filter(|(owner, _)| roles.contains(**owner)) {
+        for (owner, owned) in owned.iter().filter(|(owner, _)| roles.contains(**owner)) {
             let (ident, of) = (quote_ident(subject), quote_ident(owner));
-            let first = tables[0].sql();
-            let which = if tables.len() == 1 { first } else { format!("{first} and {} more", tables.len() - 1) };
+            let first = &owned[0].0;
+            let which = if owned.len() == 1 { first.clone() } else { format!("{first} and {} more", owned.len() - 1) };
             if owner == subject {
                 let mut difference = Difference::error("role-owns", &ident, format!("it owns {which}"))
                     .why("An owner has all rights and can turn row-level security off. Let another role own it.");
                 if let Some(new) = new_owner(desired, actual).filter(|new| !roles.contains(*new)) {
-                    difference.statements = tables.iter().map(|table| give_away(table, new)).collect();
+                    let new = quote_ident(new);
+                    let give_away = |(name, kind): &Owned| format!("ALTER {kind} {name} OWNER TO {new};");
+                    difference.statements = owned.iter().map(give_away).collect();
                 }
                 found.push(difference);
             } else if desired.roles.contains_key(*owner) {
@@ -152,12 +182,11 @@ fn owning(desired: &Desired, actual: &Actual) -> Vec<Difference> {
     found
 }
 
-fn give_away(relation: &Relation, new: &str) -> String {
-    let kind = match relation.kind.as_str() {
+fn kind(relation: &Relation) -> &'static str {
+    match relation.kind.as_str() {
         "v" => "VIEW",
         "m" => "MATERIALIZED VIEW",
         "f" => "FOREIGN TABLE",
         _ => "TABLE",
-    };
-    format!("ALTER {kind} {} OWNER TO {};", qualified(&relation.schema, &relation.name), quote_ident(new))
+    }
 }

@@ -138,6 +138,11 @@ impl Shop {
         desired(&self.of(&format!("{POLICY}{more}")))
     }
 
+    /// The policy in which the auditor is for its own tenant only.
+    pub(crate) fn desired_without_crossing(&self) -> Desired {
+        desired(&self.of(&POLICY.replace("all_tenants = true", "")))
+    }
+
     pub(crate) fn desired(&self) -> Desired {
         self.desired_with("")
     }
