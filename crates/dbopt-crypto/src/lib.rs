@@ -26,6 +26,7 @@
 //!   program ([`LocalProvider`] over a [`KeySource`]), or in a key service that it never leaves ([`ServiceProvider`]).
 //! - With the feature `keyring` they are kept in a file: `Keyring` is that file as data, `KeyStore` gives a service its keys and keeps
 //!   them for a while. [`SubjectKeys`] gives each person a key, so that erasing it erases what was sealed with it.
+//! - With the feature `subjects` those keys of persons are kept in a table of PostgreSQL: `SubjectTable`.
 //! - With the feature `policy` all that is said in a policy file, and `FieldCipher` seals, opens and searches by it.
 //! - [`FernetReader`] reads what a service has sealed before.
 //!
@@ -55,10 +56,12 @@ mod provider;
 mod random;
 mod source;
 mod subject;
+#[cfg(feature = "subjects")]
+mod subject_table;
 
 pub use blind::{BlindIndex, Form};
 pub use cipher::{
-    Algorithm, Cell, DataKey, Envelope, EnvelopeError, KeyNumber, KeyRing, KeyState, OpenError, OpenReader, RingError,
+    Algorithm, Cell, DataKey, Envelope, EnvelopeError, KeyNumber, KeyOwner, KeyRing, KeyState, OpenError, OpenReader, RingError,
     SealError, SealWriter,
 };
 pub use fernet::{FernetError, FernetReader, FernetValue};
@@ -89,3 +92,5 @@ pub use provider::{
 pub use random::RandomError;
 pub use source::{CommandSource, EnvironmentSource, FileSource, KeySource, ProgramError, SourceError};
 pub use subject::{SubjectError, SubjectKeys};
+#[cfg(feature = "subjects")]
+pub use subject_table::{SubjectId, SubjectTable, SubjectTableError};

@@ -10,7 +10,7 @@
 //!
 //! let ring = KeyRing::new().with(KeyNumber::FIRST, Algorithm::default(), true, &DataKey::random()?)?;
 //! let subjects = SubjectKeys::default();
-//! let wrapped = subjects.make(&ring, "customer 42")?; // To be kept beside the customer.
+//! let wrapped = subjects.make(&ring, "customer 42", KeyNumber::FIRST)?; // To be kept beside the customer.
 //! let own = subjects.open(&ring, "customer 42", &wrapped)?;
 //! let cell = Cell::new("public.visit", "note", &["7"]);
 //! let sealed = own.seal(&cell, b"allergic to nuts")?;
@@ -58,6 +58,16 @@ pub enum SubjectError {
     Open(#[from] OpenError),
 }
 
+const NUMBER_BYTES: usize = 4;
+
+/// The ring of what a wrapped key holds: algorithm, number, key.
+fn unpack(bytes: &[u8]) -> Option<KeyRing> {
+    let (algorithm, rest) = bytes.split_first()?;
+    let (number, key) = rest.split_first_chunk::<NUMBER_BYTES>()?;
+    let number = KeyNumber::new(u32::from_be_bytes(*number))?;
+    Some(KeyRing::of_subject(number, Algorithm::from_byte(*algorithm)?, &DataKey::from_bytes(key)?))
+}
+
 /// The place of a wrapped key; no table has such a name in SQL without quotes.
 fn cell<'a>(subject: &'a [&'a str]) -> Cell<'a> {
     Cell::new("dbopt subject key", "v1", subject)
@@ -75,14 +85,16 @@ impl SubjectKeys {
         Self { cache: Cache::new(most, lifetime) }
     }
 
-    /// Makes the key of a subject, and gives it wrapped. The subject's name is bound to it.
+    /// Makes the key of a subject, and gives it wrapped. The subject's name is bound to it, and so is the number, by which sealed
+    /// values name it. With a number that no other subject has ever had, a value tells whether its key is still there.
     ///
     /// Keep the first and only that one: `INSERT … ON CONFLICT DO NOTHING`, then read what is there.
-    pub fn make(&self, ring: &KeyRing, subject: &str) -> Result<Vec<u8>, SubjectError> {
+    pub fn make(&self, ring: &KeyRing, subject: &str, number: KeyNumber) -> Result<Vec<u8>, SubjectError> {
         let (_, algorithm, _) = ring.sealing()?;
-        let mut key = Zeroizing::new(vec![algorithm.byte()]);
         // No growing, which would leave a copy behind.
-        key.reserve_exact(DataKey::BYTES);
+        let mut key = Zeroizing::new(Vec::with_capacity(1 + NUMBER_BYTES + DataKey::BYTES));
+        key.push(algorithm.byte());
+        key.extend_from_slice(&number.get().to_be_bytes());
         key.extend_from_slice(DataKey::random()?.bytes());
         Ok(ring.seal(&cell(&[subject]), &key)?)
     }
@@ -99,11 +111,7 @@ impl SubjectKeys {
             return Ok(kept.ring);
         }
         let key = ring.open(&cell(&[subject]), wrapped)?;
-        let (algorithm, key) = key.split_first().ok_or(OpenError::Rejected)?;
-        let algorithm = Algorithm::from_byte(*algorithm).ok_or(OpenError::Rejected)?;
-        let key = DataKey::from_bytes(key).ok_or(OpenError::Rejected)?;
-        let own = KeyRing::new().with(KeyNumber::FIRST, algorithm, true, &key);
-        let own = Arc::new(own.expect("a ring takes its first key"));
+        let own = Arc::new(unpack(&key).ok_or(OpenError::Rejected)?);
         self.cache.insert(subject.to_owned(), Unwrapped { wrapped: wrapped.into(), ring: own.clone() }, now);
         Ok(own)
     }
@@ -155,20 +163,23 @@ mod tests {
     #[test]
     fn without_its_key_nothing_of_a_subject_opens() {
         let (ring, subjects) = (ring(), SubjectKeys::default());
-        let wrapped = subjects.make(&ring, "42").expect("a key");
+        let wrapped = subjects.make(&ring, "42", KeyNumber::FIRST).expect("a key");
         let own = subjects.open(&ring, "42", &wrapped).expect("a ring");
         let (note, mail) = (own.seal(&NOTE, b"nuts").expect("sealed"), own.seal(&MAIL, b"jo").expect("sealed"));
         assert_eq!(own.open(&NOTE, &note).expect("opened").as_slice(), b"nuts");
         drop((own, wrapped));
         // The key is erased. A new one for the same subject, another subject's, and the ring itself open nothing.
-        let again = subjects.make(&ring, "42").expect("a key");
-        let other = subjects.make(&ring, "43").expect("a key");
+        let again = subjects.make(&ring, "42", KeyNumber::FIRST).expect("a key");
+        let other = subjects.make(&ring, "43", KeyNumber::FIRST).expect("a key");
         for (cell, sealed) in [(NOTE, note), (MAIL, mail)] {
             for (subject, wrapped) in [("42", &again), ("43", &other)] {
                 let own = subjects.open(&ring, subject, wrapped).expect("a ring");
                 assert_eq!(own.open(&cell, &sealed), Err(OpenError::Rejected));
             }
-            assert_eq!(ring.open(&cell, &sealed), Err(OpenError::Rejected));
+            assert_eq!(ring.open(&cell, &sealed), Err(OpenError::WrongOwner));
+            let mut passed_off = sealed.clone();
+            passed_off[0] = 1;
+            assert_eq!(ring.open(&cell, &passed_off), Err(OpenError::Rejected));
         }
         assert!(matches!(subjects.open(&ring, "42", &other), Err(OpenError::Rejected)), "a key of another subject");
     }
@@ -176,7 +187,7 @@ mod tests {
     #[test]
     fn what_backups_hold_ends_with_the_key_that_wrapped_it() {
         let subjects = SubjectKeys::default();
-        let (erased, left) = (subjects.make(&ring(), "1").expect("a key"), subjects.make(&ring(), "2").expect("a key"));
+        let (erased, left) = (subjects.make(&ring(), "1", TWO).expect("a key"), subjects.make(&ring(), "2", TWO).expect("a key"));
         let sealed = subjects.open(&ring(), "2", &left).expect("a ring").seal(&NOTE, b"nuts").expect("sealed");
         let both = KeyRing::new()
             .with(KeyNumber::FIRST, Algorithm::Aes256Gcm, false, &key(1))
@@ -200,7 +211,7 @@ mod tests {
     #[test]
     fn keys_are_kept_for_a_while() {
         let subjects = SubjectKeys::default();
-        let wrapped = subjects.make(&ring(), "42").expect("a key");
+        let wrapped = subjects.make(&ring(), "42", TWO).expect("a key");
         let (empty, start) = (KeyRing::new(), Instant::now());
         subjects.open_at(&ring(), "42", &wrapped, start).expect("a ring");
         subjects.open_at(&empty, "42", &wrapped, start).expect("it is kept");

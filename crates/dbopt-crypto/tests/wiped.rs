@@ -157,7 +157,7 @@ fn opened_values_are_wiped() {
     assert_eq!(leaks(streams), 0);
     let subjects = || {
         let subjects = SubjectKeys::default();
-        let wrapped = subjects.make(&ring, "42").expect("a key");
+        let wrapped = subjects.make(&ring, "42", KeyNumber::FIRST).expect("a key");
         let own = subjects.open(&ring, "42", &wrapped).expect("a ring");
         let sealed = own.seal(&CELL, &MARK).expect("sealed");
         drop(own.open(&CELL, &sealed).expect("opened"));

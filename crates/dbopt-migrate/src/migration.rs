@@ -26,6 +26,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 4, name: "limit", sql: include_str!("../../../migrations/0004_limit.sql") },
     Migration { number: 5, name: "auth", sql: include_str!("../../../migrations/0005_auth.sql") },
     Migration { number: 6, name: "rows", sql: include_str!("../../../migrations/0006_rows.sql") },
+    Migration { number: 7, name: "subject", sql: include_str!("../../../migrations/0007_subject.sql") },
 ];
 
 impl Migration {

@@ -2,7 +2,7 @@
 //!
 //! | bytes | |
 //! | --- | --- |
-//! | 1 | version, 1 |
+//! | 1 | version: 1 under a key of a ring, 3 under the key of a subject; 2 is a stream |
 //! | 1 | algorithm, see [`Algorithm`] |
 //! | 4 | number of the key, big-endian, above zero |
 //! | 24 | nonce |
@@ -14,15 +14,38 @@
 use super::{Algorithm, KeyNumber};
 
 pub(crate) const VERSION: u8 = 1;
+/// Of values under the key of a subject: its number is not one of the ring's.
+const SUBJECT_VERSION: u8 = 3;
 pub(crate) const HEADER_BYTES: usize = 6;
 pub(crate) const NONCE_BYTES: usize = 24;
 pub(crate) const TAG_BYTES: usize = 16;
 /// Bytes that sealing adds to a value.
 pub(crate) const OVERHEAD_BYTES: usize = HEADER_BYTES + NONCE_BYTES + TAG_BYTES;
 
+/// Whose numbers the keys of sealed values have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum KeyOwner {
+    /// A ring.
+    #[default]
+    Ring,
+    /// A single person, or whoever else has a key of their own; see [`SubjectKeys`](crate::SubjectKeys).
+    Subject,
+}
+
+impl KeyOwner {
+    const fn version(self) -> u8 {
+        match self {
+            Self::Ring => VERSION,
+            Self::Subject => SUBJECT_VERSION,
+        }
+    }
+}
+
 /// A sealed value, taken apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Envelope<'a> {
+    /// Whose key it is.
+    pub owner: KeyOwner,
     /// With what it was sealed.
     pub algorithm: Algorithm,
     /// By which key.
@@ -65,25 +88,26 @@ impl<'a> Envelope<'a> {
     pub fn parse(bytes: &'a [u8]) -> Result<Self, EnvelopeError> {
         let short = EnvelopeError::Short(bytes.len());
         // The version first: bytes of another one may have another length.
-        match bytes.first() {
+        let owner = match bytes.first() {
             None => return Err(short),
-            Some(&VERSION) => {}
+            Some(&VERSION) => KeyOwner::Ring,
+            Some(&SUBJECT_VERSION) => KeyOwner::Subject,
             Some(version) => return Err(EnvelopeError::of_version(*version)),
-        }
+        };
         let (header, rest) = bytes.split_first_chunk::<HEADER_BYTES>().ok_or(short)?;
         let (nonce, rest) = rest.split_first_chunk().ok_or(short)?;
         let (value, tag) = rest.split_last_chunk().ok_or(short)?;
         let [_, algorithm, key @ ..] = *header;
         let algorithm = Algorithm::from_byte(algorithm).ok_or(EnvelopeError::Algorithm(algorithm))?;
         let key = KeyNumber::new(u32::from_be_bytes(key)).ok_or(EnvelopeError::Key)?;
-        Ok(Self { algorithm, key, nonce, value, tag })
+        Ok(Self { owner, algorithm, key, nonce, value, tag })
     }
 }
 
 /// The first bytes of a sealed value.
-pub(crate) fn header(algorithm: Algorithm, key: KeyNumber) -> [u8; HEADER_BYTES] {
+pub(crate) fn header(owner: KeyOwner, algorithm: Algorithm, key: KeyNumber) -> [u8; HEADER_BYTES] {
     let [a, b, c, d] = key.get().to_be_bytes();
-    [VERSION, algorithm.byte(), a, b, c, d]
+    [owner.version(), algorithm.byte(), a, b, c, d]
 }
 
 #[cfg(test)]
@@ -116,7 +140,7 @@ mod tests {
         fn any_bytes_are_taken(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
             if let Ok(envelope) = Envelope::parse(&bytes) {
                 prop_assert_eq!(envelope.value.len() + OVERHEAD_BYTES, bytes.len());
-                prop_assert_eq!(&header(envelope.algorithm, envelope.key)[..], &bytes[..HEADER_BYTES]);
+                prop_assert_eq!(&header(envelope.owner, envelope.algorithm, envelope.key)[..], &bytes[..HEADER_BYTES]);
             }
         }
     }

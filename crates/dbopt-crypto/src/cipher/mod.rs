@@ -16,6 +16,6 @@ pub(crate) use aead::Cipher;
 pub use cell::Cell;
 pub use data_key::{DataKey, KeyNumber};
 pub(crate) use envelope::NONCE_BYTES;
-pub use envelope::{Envelope, EnvelopeError};
+pub use envelope::{Envelope, EnvelopeError, KeyOwner};
 pub use ring::{KeyRing, KeyState, OpenError, RingError, SealError};
 pub use stream::{OpenReader, SealWriter};

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use zeroize::Zeroizing;
 
 use super::{
-    Algorithm, Cell, DataKey, Envelope, EnvelopeError, KeyNumber,
+    Algorithm, Cell, DataKey, Envelope, EnvelopeError, KeyNumber, KeyOwner,
     aead::Cipher,
     envelope::{HEADER_BYTES, NONCE_BYTES, OVERHEAD_BYTES, header},
 };
@@ -38,6 +38,7 @@ impl KeyState {
 ///
 /// It can be shared between threads; rotation makes a new ring and exchanges them.
 pub struct KeyRing {
+    owner: KeyOwner,
     keys: BTreeMap<KeyNumber, Member>,
     active: Option<KeyNumber>,
 }
@@ -83,6 +84,9 @@ pub enum OpenError {
     /// It is no sealed value.
     #[error(transparent)]
     Envelope(#[from] EnvelopeError),
+    /// It is under the key of a subject, and the ring has none of those; or the other way round.
+    #[error("the value is not under a key of this kind of ring")]
+    WrongOwner,
     /// The ring has no key of that number.
     #[error("the ring has no key {0}")]
     UnknownKey(KeyNumber),
@@ -104,7 +108,13 @@ impl KeyRing {
     /// A ring without keys.
     #[must_use]
     pub const fn new() -> Self {
-        Self { keys: BTreeMap::new(), active: None }
+        Self { owner: KeyOwner::Ring, keys: BTreeMap::new(), active: None }
+    }
+
+    /// The ring of a subject: one key, which seals.
+    pub(crate) fn of_subject(number: KeyNumber, algorithm: Algorithm, key: &DataKey) -> Self {
+        let ring = Self { owner: KeyOwner::Subject, ..Self::new() };
+        ring.with(number, algorithm, true, key).expect("a ring takes its first key")
     }
 
     /// The ring and one more key. A destroyed key has no material any more; see [`KeyRing::with_destroyed`].
@@ -166,7 +176,7 @@ impl KeyRing {
         if value.len() > Self::MOST_BYTES {
             return Err(SealError::Long);
         }
-        let header = header(algorithm, number);
+        let header = header(self.owner, algorithm, number);
         let associated = cell.associated(&header).ok_or(SealError::Long)?;
         let mut nonce = [0; NONCE_BYTES];
         fill(&mut nonce)?;
@@ -182,8 +192,11 @@ impl KeyRing {
     /// Opens a value in the cell where it was sealed.
     pub fn open(&self, cell: &Cell<'_>, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
         let envelope = Envelope::parse(sealed)?;
+        if envelope.owner != self.owner {
+            return Err(OpenError::WrongOwner);
+        }
         let cipher = self.opening(envelope.key, envelope.algorithm)?;
-        let associated = cell.associated(&header(envelope.algorithm, envelope.key)).ok_or(OpenError::Rejected)?;
+        let associated = cell.associated(&header(envelope.owner, envelope.algorithm, envelope.key)).ok_or(OpenError::Rejected)?;
         let mut value = Zeroizing::new(envelope.value.to_vec());
         cipher.open(envelope.nonce, &associated, &mut value, envelope.tag).map_err(|_| OpenError::Rejected)?;
         Ok(value)
@@ -208,7 +221,8 @@ impl KeyRing {
 
     /// Whether a sealed value should be sealed anew: it is under another key than the active one.
     pub fn is_stale(&self, sealed: &[u8]) -> Result<bool, EnvelopeError> {
-        Ok(Some(Envelope::parse(sealed)?.key) != self.active)
+        let envelope = Envelope::parse(sealed)?;
+        Ok((envelope.owner, Some(envelope.key)) != (self.owner, self.active))
     }
 }
 

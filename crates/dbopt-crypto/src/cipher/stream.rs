@@ -13,7 +13,7 @@ use std::{
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::{
-    Algorithm, Cell, EnvelopeError, KeyNumber, KeyRing, OpenError, SealError,
+    Algorithm, Cell, EnvelopeError, KeyNumber, KeyOwner, KeyRing, OpenError, SealError,
     aead::Cipher,
     cell::Associated,
     envelope::{HEADER_BYTES, NONCE_BYTES, TAG_BYTES, VERSION},
@@ -201,7 +201,7 @@ impl KeyRing {
 }
 
 fn header(algorithm: Algorithm, key: KeyNumber) -> [u8; HEADER_BYTES] {
-    let mut header = super::envelope::header(algorithm, key);
+    let mut header = super::envelope::header(KeyOwner::Ring, algorithm, key);
     header[0] = STREAM_VERSION;
     header
 }

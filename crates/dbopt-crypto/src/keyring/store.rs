@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{FileError, Keyring, KeyringError, KeyringFile};
-use crate::{Key, KeyId, KeyNumber, KeyProvider, KeyRing, cache::Cache};
+use crate::{Key, KeyId, KeyNumber, KeyProvider, KeyRing, SubjectKeys, cache::Cache};
 
 /// Gives the keys of a ring's file, unwrapped, and keeps them for a while.
 ///
@@ -20,6 +20,7 @@ pub struct KeyStore {
     file: KeyringFile,
     provider: Box<dyn KeyProvider>,
     rings: Cache<KeyId, Cached>,
+    subjects: SubjectKeys,
     /// How long after the file was read it may be read again for a key that is not there.
     rest: Duration,
 }
@@ -65,7 +66,8 @@ impl KeyStore {
     /// The same, kept for another time.
     #[must_use]
     pub fn with_lifetime(file: KeyringFile, provider: Box<dyn KeyProvider>, lifetime: Duration) -> Self {
-        Self { file, provider, rings: Cache::new(Self::MOST_PURPOSES, lifetime), rest: Duration::from_secs(1) }
+        let rings = Cache::new(Self::MOST_PURPOSES, lifetime);
+        Self { file, provider, rings, subjects: SubjectKeys::default(), rest: Duration::from_secs(1) }
     }
 
     /// The ring as it stands in the file.
@@ -105,9 +107,16 @@ impl KeyStore {
         Ok(self.file.read()?.index_key(purpose, generation, &*self.provider)?)
     }
 
+    /// Keys of subjects that were unwrapped lately, of all purposes.
+    #[must_use]
+    pub const fn subjects(&self) -> &SubjectKeys {
+        &self.subjects
+    }
+
     /// Wipes all keys that are kept, as far as nobody uses them. The next request reads the file anew.
     pub fn forget(&self) {
         self.rings.clear();
+        self.subjects.forget();
     }
 }
 

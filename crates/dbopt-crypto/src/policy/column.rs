@@ -23,6 +23,9 @@ pub struct ColumnRule {
     pub purpose: KeyId,
     /// The columns whose values a sealed value is bound to, in their order: the primary key.
     pub row: Vec<String>,
+    /// The column that says whose a row's values are, by its text. They are sealed by a key of that person then, which the keys of the
+    /// purpose wrap.
+    pub subject: Option<String>,
     /// About how many different values there are.
     pub distinct: Option<u64>,
     /// Blind indexes over the values.
@@ -87,6 +90,10 @@ impl ColumnRule {
         let purpose = purpose(table, keys, |kind| matches!(kind, KeyKind::Encrypt(_)), "encrypt");
         let row: Option<Vec<Name>> =
             table.required("row", "The columns of the primary key, which a sealed value is bound to.");
+        let subject: Option<Name> = table.optional(
+            "subject",
+            "The column that says whose the values are, such as the customer's number. Each person has a key of their own then.",
+        );
         let distinct: Option<u64> = table.optional("distinct", "About how many different values there are.");
         let indexes = table.sections("index", "A column of terms that sealed values are found by.", |index| {
             IndexRule::read(index, keys, distinct)
@@ -104,6 +111,7 @@ impl ColumnRule {
             purpose: purpose?,
             row: row.into_iter().map(|name| name.0).collect(),
             column,
+            subject: subject.map(|subject| subject.0),
             distinct,
             indexes,
         };
@@ -123,6 +131,14 @@ impl ColumnRule {
     fn collisions(&self, table: &Table<'_>) {
         let mut seen: Vec<(&str, &'static str)> = vec![(&self.column, "column")];
         let others = self.row.iter().map(|name| (name.as_str(), "row"));
+        if let Some(subject) = &self.subject {
+            let mut written = [&self.column].into_iter().chain(&self.plain);
+            if written.any(|name| name == subject) || self.indexes.iter().any(|index| index.column == *subject) {
+                let message = format!("`{subject}` of `{}` has two meanings", self.table_name());
+                let help = "Name the column of a number or a name that stays as it is, such as `customer_id`.";
+                table.reject("subject", Fault::new("doubled-column", message).help(help));
+            }
+        }
         let others = others.chain(self.plain.iter().map(|name| (name.as_str(), "plain")));
         for (name, key) in others.chain(self.indexes.iter().map(|index| (index.column.as_str(), "index"))) {
             if seen.iter().any(|(other, _)| *other == name) {

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use zeroize::Zeroizing;
 
 use super::{ColumnRule, EncryptionPolicy};
-use crate::{BlindIndex, Envelope, KeyRing, KeyStore, OpenError, SealError, StoreError};
+use crate::{BlindIndex, Envelope, KeyOwner, KeyRing, KeyStore, OpenError, SealError, StoreError};
 
 /// All columns of a policy.
 #[derive(Debug)]
@@ -44,6 +44,9 @@ pub enum FieldCipherError {
     /// It does not open.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// Its key is that of a person, who is to be given: see [`Field::seal_of`] and [`Field::open_of`].
+    #[error("values of `{0}` are under keys of single persons")]
+    NeedsSubject(String),
 }
 
 impl FieldCipher {
@@ -98,13 +101,42 @@ impl Field {
 
     /// Seals a value for its row, given by the text of the row's key, and makes its terms.
     pub fn seal(&self, row: &[&str], value: &[u8]) -> Result<SealedField, FieldCipherError> {
-        let sealed = self.ring()?.seal(&self.rule.cell(&self.table_name, row), value)?;
+        if self.rule.subject.is_some() {
+            return Err(self.needs_subject());
+        }
+        let ring = self.ring()?;
+        self.seal_by(&ring, row, value)
+    }
+
+    /// Seals a value by the key of the person whose it is, where the rule names a `subject`; see `SubjectTable` for keys.
+    pub fn seal_of(&self, person: &KeyRing, row: &[&str], value: &[u8]) -> Result<SealedField, FieldCipherError> {
+        self.seal_by(person, row, value)
+    }
+
+    fn seal_by(&self, ring: &KeyRing, row: &[&str], value: &[u8]) -> Result<SealedField, FieldCipherError> {
+        let sealed = ring.seal(&self.rule.cell(&self.table_name, row), value)?;
         Ok(SealedField { value: sealed, terms: self.terms(value) })
+    }
+
+    /// Opens a value by the key of the person whose it is. One that was sealed before the column had a `subject` opens, too.
+    pub fn open_of(
+        &self,
+        person: &KeyRing,
+        row: &[&str],
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, FieldCipherError> {
+        match Envelope::parse(sealed).map_err(OpenError::from)?.owner {
+            KeyOwner::Subject => Ok(person.open(&self.rule.cell(&self.table_name, row), sealed)?),
+            KeyOwner::Ring => self.open(row, sealed),
+        }
     }
 
     /// Opens a value in its row.
     pub fn open(&self, row: &[&str], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, FieldCipherError> {
         let envelope = Envelope::parse(sealed).map_err(OpenError::from)?;
+        if envelope.owner == KeyOwner::Subject {
+            return Err(self.needs_subject());
+        }
         let ring = self.store.ring_with(&self.rule.purpose, envelope.key)?;
         Ok(ring.open(&self.rule.cell(&self.table_name, row), sealed)?)
     }
@@ -126,10 +158,18 @@ impl Field {
         Some(versions.iter().filter_map(|version| version.term(text)).collect())
     }
 
-    /// Whether a sealed value should be sealed anew: it is under another key than the active one.
+    /// Whether a sealed value should be sealed anew: it is under another key than the active one, or under a person's and
+    /// should not be, or the other way round.
     pub fn is_stale(&self, sealed: &[u8]) -> Result<bool, FieldCipherError> {
-        let key = Envelope::parse(sealed).map_err(OpenError::from)?.key;
+        let Envelope { key, owner, .. } = Envelope::parse(sealed).map_err(OpenError::from)?;
+        if owner == KeyOwner::Subject || self.rule.subject.is_some() {
+            return Ok((owner == KeyOwner::Subject) != self.rule.subject.is_some());
+        }
         Ok(self.store.ring_with(&self.rule.purpose, key)?.active() != Some(key))
+    }
+
+    fn needs_subject(&self) -> FieldCipherError {
+        FieldCipherError::NeedsSubject(self.rule.name())
     }
 
     fn ring(&self) -> Result<Arc<KeyRing>, FieldCipherError> {
