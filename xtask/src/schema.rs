@@ -15,6 +15,7 @@ const NAMES: [&str; 20] = [
     "doctor",
     "explain",
     "keys",
+    "keys-destroy-subject",
     "keys-status",
     "limits-check",
     "limits-simulate",

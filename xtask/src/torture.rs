@@ -1,7 +1,7 @@
 //! `cargo xtask torture`: ends a command in every way at many random moments, and looks what the next run makes of it.
 //!
 //! The everyday tests do the same at a handful of moments (`crates/dbopt/tests/torture.rs`,
-//! `crates/dbopt-maintain/tests/torture.rs`, `crates/dbopt/tests/re_encrypt.rs`).
+//! `crates/dbopt-maintain/tests/torture.rs`, `crates/dbopt/tests/torture_re_encrypt.rs`).
 
 use std::process::ExitCode;
 
@@ -45,13 +45,10 @@ pub(crate) fn torture(args: &Args) -> anyhow::Result<ExitCode> {
     let (package, test) = match args.command {
         Tortured::Apply => ("dbopt", "torture"),
         Tortured::Maintain => ("dbopt-maintain", "torture"),
-        Tortured::ReEncrypt => ("dbopt", "re_encrypt"),
+        Tortured::ReEncrypt => ("dbopt", "torture_re_encrypt"),
     };
     let mut command = cargo();
     command.args(["test", "--package", package, "--test", test, "--", "--nocapture"]);
-    if matches!(args.command, Tortured::ReEncrypt) {
-        command.arg("nothing_is_lost");
-    }
     command.env(BIN_VARIABLE, server.folder()).env("DBOPT_TORTURE_POINTS", args.points.to_string());
     command.envs(args.action.as_ref().map(|action| ("DBOPT_TORTURE_ACTION", action)));
     if let Some(seed) = args.seed {

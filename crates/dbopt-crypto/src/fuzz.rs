@@ -2,7 +2,7 @@
 
 use std::io::Read as _;
 
-use crate::{Algorithm, Cell, DataKey, Envelope, FernetReader, KeyNumber, KeyRing, WrappedKey};
+use crate::{Algorithm, Cell, DataKey, Envelope, FernetReader, KeyNumber, KeyOwner, KeyRing, SubjectKeys, WrappedKey};
 
 const CELL: Cell<'static> = Cell::new("public.customer", "email", &["42"]);
 /// The key of the specification's examples.
@@ -18,11 +18,20 @@ fn ring() -> KeyRing {
         .expect("a ring")
 }
 
-/// Reads bytes as a sealed value, a stream, a wrapped key and a Fernet token. None may panic, and what opens is whole. Gives
+/// The key of a person that is known.
+fn of_subject() -> KeyRing {
+    let key = DataKey::from_bytes(&[3; DataKey::BYTES]).expect("32 bytes");
+    KeyRing::of_subject(KeyNumber::FIRST, Algorithm::XChaCha20Poly1305, &key)
+}
+
+/// Reads bytes as a sealed value, a person's key, a stream, a wrapped key and a Fernet token. None may panic, and what opens is whole. Gives
 /// whether something opened.
 #[doc(hidden)]
 pub fn fuzz_sealed(bytes: &[u8]) -> bool {
-    let ring = ring();
+    let ring = match Envelope::parse(bytes) {
+        Ok(Envelope { owner: KeyOwner::Subject, .. }) => of_subject(),
+        _ => ring(),
+    };
     let opened = ring.open(&CELL, bytes);
     if let Ok(value) = &opened {
         let envelope = Envelope::parse(bytes).expect("what opens is an envelope");
@@ -34,6 +43,7 @@ pub fn fuzz_sealed(bytes: &[u8]) -> bool {
             changed[at] ^= 1;
         }
     }
+    let person = SubjectKeys::default().open(&ring, "42", bytes);
     let mut streamed = Vec::new();
     let stream = ring.open_stream(&CELL, bytes).and_then(|mut stream| stream.read_to_end(&mut streamed));
     assert!(streamed.len() <= bytes.len(), "a stream opens to less than it is");
@@ -42,7 +52,7 @@ pub fn fuzz_sealed(bytes: &[u8]) -> bool {
         assert_eq!(WrappedKey::parse(&wrapped.to_string()).as_ref(), Ok(&wrapped));
     }
     let token = FernetReader::new([FERNET]).expect("a key").open(bytes);
-    opened.is_ok() || stream.is_ok() || token.is_ok()
+    opened.is_ok() || person.is_ok() || stream.is_ok() || token.is_ok()
 }
 
 /// Reads bytes as a key ring. What is read is written so that it is read again.
@@ -64,7 +74,7 @@ mod tests {
     #[test]
     fn the_seeds_are_good() {
         let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds");
-        for name in ["xchacha.bin", "aes.bin", "stream.bin", "fernet.txt"] {
+        for name in ["xchacha.bin", "aes.bin", "subject.bin", "subject-key.bin", "stream.bin", "fernet.txt"] {
             let bytes = fs::read(seeds.join("sealed").join(name)).expect("a seed");
             assert!(fuzz_sealed(&bytes), "{name}");
         }

@@ -61,8 +61,8 @@ mod subject_table;
 
 pub use blind::{BlindIndex, Form};
 pub use cipher::{
-    Algorithm, Cell, DataKey, Envelope, EnvelopeError, KeyNumber, KeyOwner, KeyRing, KeyState, OpenError, OpenReader, RingError,
-    SealError, SealWriter,
+    Algorithm, Cell, DataKey, Envelope, EnvelopeError, KeyNumber, KeyOwner, KeyRing, KeyState, OpenError, OpenReader,
+    RingError, SealError, SealWriter,
 };
 pub use fernet::{FernetError, FernetReader, FernetValue};
 #[cfg(feature = "serde")]

@@ -187,7 +187,8 @@ mod tests {
     #[test]
     fn what_backups_hold_ends_with_the_key_that_wrapped_it() {
         let subjects = SubjectKeys::default();
-        let (erased, left) = (subjects.make(&ring(), "1", TWO).expect("a key"), subjects.make(&ring(), "2", TWO).expect("a key"));
+        let (erased, left) =
+            (subjects.make(&ring(), "1", TWO).expect("a key"), subjects.make(&ring(), "2", TWO).expect("a key"));
         let sealed = subjects.open(&ring(), "2", &left).expect("a ring").seal(&NOTE, b"nuts").expect("sealed");
         let both = KeyRing::new()
             .with(KeyNumber::FIRST, Algorithm::Aes256Gcm, false, &key(1))

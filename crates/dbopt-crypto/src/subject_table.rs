@@ -15,9 +15,14 @@ use std::{
 };
 
 use sha2::{Digest as _, Sha256};
-use tokio_postgres::{GenericClient, Row, types::Type};
+use tokio_postgres::{
+    GenericClient, Row,
+    types::{ToSql, Type},
+};
 
-use crate::{Envelope, KeyId, KeyNumber, KeyRing, KeyStore, OpenError, RandomError, SealError, StoreError, SubjectError};
+use crate::{
+    Envelope, KeyId, KeyNumber, KeyRing, KeyStore, OpenError, RandomError, SealError, StoreError, SubjectError,
+};
 
 /// The keys of persons of one purpose.
 #[derive(Debug)]
@@ -55,6 +60,7 @@ pub enum SubjectTableError {
 }
 
 const FIND: &str = "SELECT subject, number, wrapped FROM dbopt.subject_key WHERE purpose = $1 AND subject = ANY ($2)";
+const NUMBER: &str = "SELECT number FROM dbopt.subject_key WHERE purpose = $1 AND subject = $2";
 const NUMBERS: &str = "SELECT pg_catalog.nextval('dbopt.subject_key_number') FROM pg_catalog.generate_series(1, $1)";
 const INSERT: &str = "INSERT INTO dbopt.subject_key (purpose, subject, number, wrapped) \
     SELECT $1, n.* FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4)) AS n \
@@ -66,7 +72,8 @@ const OTHERS: &str = "SELECT subject, number, wrapped FROM dbopt.subject_key \
 const REWRAP: &str = "UPDATE dbopt.subject_key AS k SET wrapped = n.new \
     FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4)) AS n (subject, old, new) \
     WHERE k.purpose = $1 AND k.subject = n.subject AND k.wrapped = n.old";
-const UNDER: &str = "SELECT pg_catalog.substr(wrapped, 1, 6), pg_catalog.count(*) FROM dbopt.subject_key WHERE purpose = $1 GROUP BY 1";
+const UNDER: &str =
+    "SELECT pg_catalog.substr(wrapped, 1, 6), pg_catalog.count(*) FROM dbopt.subject_key WHERE purpose = $1 GROUP BY 1";
 
 /// Keys that are wrapped anew in one statement.
 const BATCH: i64 = 500;
@@ -125,9 +132,8 @@ impl SubjectTable {
         if wanted.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let rows = client
-            .query_typed(FIND, &[(&self.purpose.as_str(), Type::TEXT), (&wanted, Type::BYTEA_ARRAY)])
-            .await?;
+        let rows =
+            client.query_typed(FIND, &[(&self.purpose.as_str(), Type::TEXT), (&wanted, Type::BYTEA_ARRAY)]).await?;
         rows.iter().map(|row| self.unwrap(row)).filter_map(Result::transpose).collect()
     }
 
@@ -153,8 +159,7 @@ impl SubjectTable {
             let number = number_of(*number).ok_or(SubjectTableError::Full)?;
             Ok(self.keys.subjects().make(&ring, &subject.name(), number)?)
         };
-        let wrapped: Vec<Vec<u8>> =
-            missing.iter().zip(&numbers).map(make).collect::<Result<_, SubjectTableError>>()?;
+        let wrapped: Vec<Vec<u8>> = missing.iter().zip(&numbers).map(make).collect::<Result<_, SubjectTableError>>()?;
         let subjects_of: Vec<&[u8]> = missing.iter().map(|subject| &subject.0[..]).collect();
         client
             .query_typed(
@@ -171,6 +176,21 @@ impl SubjectTable {
         self.find(client, subjects).await
     }
 
+    /// The number of a person's key, if they have one.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn number(
+        client: &impl GenericClient,
+        purpose: &KeyId,
+        subject: &SubjectId,
+    ) -> Result<Option<KeyNumber>, SubjectTableError> {
+        let parameters: &[(&(dyn ToSql + Sync), Type)] =
+            &[(&purpose.as_str(), Type::TEXT), (&&subject.0[..], Type::BYTEA)];
+        let rows = client.query_typed(NUMBER, parameters).await?;
+        Ok(rows.first().and_then(|row| number_of(row.get(0))))
+    }
+
     /// Which of these numbers are those of keys that are still there. What is under another one is erased.
     ///
     /// # Errors
@@ -184,9 +204,8 @@ impl SubjectTable {
         if numbers.is_empty() {
             return Ok(BTreeSet::new());
         }
-        let rows = client
-            .query_typed(LIVING, &[(&self.purpose.as_str(), Type::TEXT), (&numbers, Type::INT8_ARRAY)])
-            .await?;
+        let rows =
+            client.query_typed(LIVING, &[(&self.purpose.as_str(), Type::TEXT), (&numbers, Type::INT8_ARRAY)]).await?;
         Ok(rows.iter().filter_map(|row| number_of(row.get(0))).collect())
     }
 
@@ -229,7 +248,7 @@ impl SubjectTable {
                     Err(error) => return Err(error.into()),
                 }
             }
-            let parameters: &[(&(dyn tokio_postgres::types::ToSql + Sync), Type)] = &[
+            let parameters: &[(&(dyn ToSql + Sync), Type)] = &[
                 (&self.purpose.as_str(), Type::TEXT),
                 (&subjects, Type::BYTEA_ARRAY),
                 (&old, Type::BYTEA_ARRAY),
@@ -250,9 +269,8 @@ impl SubjectTable {
         purpose: &KeyId,
         subject: &SubjectId,
     ) -> Result<Option<KeyNumber>, SubjectTableError> {
-        let rows = client
-            .query_typed(ERASE, &[(&purpose.as_str(), Type::TEXT), (&&subject.0[..], Type::BYTEA)])
-            .await?;
+        let rows =
+            client.query_typed(ERASE, &[(&purpose.as_str(), Type::TEXT), (&&subject.0[..], Type::BYTEA)]).await?;
         Ok(rows.first().and_then(|row| number_of(row.get(0))))
     }
 

@@ -63,7 +63,8 @@ impl Place {
     }
 
     async fn client(&self) -> Client {
-        let (client, connection) = tokio_postgres::connect(&self.database.conn_string(), NoTls).await.expect("connected");
+        let (client, connection) =
+            tokio_postgres::connect(&self.database.conn_string(), NoTls).await.expect("connected");
         tokio::spawn(connection);
         client
     }

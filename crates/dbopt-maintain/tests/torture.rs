@@ -6,8 +6,6 @@
 
 #[path = "support/application.rs"]
 mod application;
-#[path = "support/network.rs"]
-mod network;
 mod support;
 
 use std::process::{Child, Command, Stdio};
@@ -19,7 +17,7 @@ use dbopt_maintain::plan::Archived;
 use dbopt_maintain::{IndexRef, Moment, TableRef};
 use dbopt_pg::Session;
 use dbopt_run::{Action, BatchLimits, Options, Outcome, Runner};
-use dbopt_testkit::{Cluster, Database};
+use dbopt_testkit::{Cluster, Database, Random, network};
 
 /// Rows before this are expired: 200 hours after 1970.
 const CUTOFF: i64 = 200 * 3600 * 1_000_000;
@@ -108,19 +106,6 @@ async fn actions(session: &Session) -> Vec<Box<dyn Action>> {
     actions
 }
 
-/// SplitMix64 (Steele, Lea, Flood 2014): a point can be run again from its seed, as far as time allows.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % bound
-    }
-}
-
 fn spawn(target: &str, only: Option<&str>) -> Child {
     let mut command = Command::new(std::env::current_exe().expect("this program is a file"));
     command.args(["a_run_that_is_to_be_ended", "--exact", "--ignored", "--nocapture"]).env(TARGET, target);
@@ -178,7 +163,7 @@ impl<'a> Arena<'a> {
         let whole = spawn(&database.conn_string(), None).wait_with_output().expect("it ends");
         assert!(whole.status.success(), "{whole:?}");
         assert_eq!(lost(&database), WHOLE);
-        Self { cluster, target: database.conn_string(), database, random: Random(seed), seed }
+        Self { cluster, target: database.conn_string(), database, random: Random::new(seed), seed }
     }
 
     /// How long an action takes beside the application.

@@ -1,8 +1,14 @@
 //! Working through one table.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
-use dbopt_crypto::{Field, FieldCipher, FieldCipherError};
+use dbopt_crypto::{
+    Envelope, Field, FieldCipher, FieldCipherError, KeyNumber, KeyOwner, KeyRing, SubjectId, SubjectTableError,
+};
 use dbopt_run::{Action, Batches, Effect, Error, Event, Hands, Lock, Outcome, Pending, Progress, STATEMENT, Step};
 use tokio::time::Instant;
 use tokio_postgres::{
@@ -12,8 +18,8 @@ use tokio_postgres::{
 };
 
 use crate::{
-    row::{Decision, New, Stored, Was, decide},
-    sql::Target,
+    row::{Decision, Fault, New, Stored, Was, Whose, decide},
+    sql::{Bounds, Target},
     tally::{Tallies, Tally},
 };
 
@@ -34,7 +40,7 @@ const VACUUM_AFTER: u64 = 500_000;
 const MOST_REFUSED: u64 = 100;
 
 /// The text of a row's key must not depend on the role or the database: values are bound to it.
-const SETTINGS: &str = "SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET IntervalStyle = 'postgres'; SET bytea_output = 'hex'; \
+pub(crate) const SETTINGS: &str = "SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET IntervalStyle = 'postgres'; SET bytea_output = 'hex'; \
                         SET extra_float_digits = 1; SET row_security = off; ";
 /// A batch is small beside the table, which the planner cannot know of arrays.
 const BY_INDEX: &str = "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off; SET enable_hashjoin = off; \
@@ -49,6 +55,42 @@ struct Change {
     version: String,
     /// For each column what is to be there, where something is to be written.
     new: Vec<Option<New>>,
+}
+
+/// The persons of a batch of rows.
+struct Persons {
+    keys: BTreeMap<SubjectId, Arc<KeyRing>>,
+    /// Numbers of the rows' values whose keys are still there.
+    living: BTreeSet<KeyNumber>,
+}
+
+/// What a row has of one encrypted column.
+struct Found<'a> {
+    value: Option<&'a [u8]>,
+    plain: Option<&'a [u8]>,
+    terms: Vec<Option<&'a [u8]>>,
+    subject: Option<SubjectId>,
+}
+
+/// What a row has of each encrypted column, as [`Target::read`] reads it.
+fn cells<'a>(row: &'a Row, target: &Target) -> Vec<Found<'a>> {
+    let mut at = target.keys.len() + 1;
+    let mut take = || {
+        at += 1;
+        row.get::<_, Option<&[u8]>>(at - 1)
+    };
+    let found = target.members.iter().map(|member| Found {
+        value: take(),
+        plain: member.plain.as_ref().and_then(|_| take()),
+        terms: member.terms.iter().map(|_| take()).collect(),
+        subject: member.subject.as_ref().and_then(|_| take()).and_then(SubjectId::from_bytes),
+    });
+    found.collect()
+}
+
+/// The text of a row's key, which is read first.
+fn key_of(row: &Row, target: &Target) -> Vec<String> {
+    (0..target.keys.len()).map(|at| row.get(at)).collect()
 }
 
 /// Which rows a pass reads.
@@ -151,6 +193,9 @@ impl Run<'_> {
     /// All passes: what is to be done, again while rows are busy, and a look at everything.
     async fn all(&mut self, hands: &mut Hands<'_>) -> Result<Outcome, Error> {
         let backoff = hands.options.backoff;
+        if let Err(outcome) = self.rewrap(hands).await? {
+            return Ok(outcome);
+        }
         for attempt in 0..backoff.tries.max(1) {
             if attempt > 0 {
                 tokio::time::sleep(backoff.jittered(attempt - 1)).await;
@@ -214,17 +259,34 @@ impl Run<'_> {
         };
         let mut batches = hands.options.batches.start();
         let (mut last, mut busy): (Option<Vec<String>>, u64) = (None, 0);
+        // Where the page ends; none of the last one, and when all rows are read, so that each statement finds enough of them.
+        let mut end: Option<Vec<String>> = None;
+        let mut is_page_over = reading == Reading::Todo;
         loop {
             if let Some(outcome) = hands.wait(&self.action.step, None).await? {
                 return Ok(Err(outcome));
             }
-            let sql = target.read(batches.size(), last.is_some(), headers.as_deref());
-            let key = last.iter().flatten().map(|part| (part as &(dyn ToSql + Sync), Type::TEXT));
-            let rows = hands.control.client().query_typed(&sql, &key.collect::<Vec<_>>()).await;
-            let rows = rows.map_err(|error| hands.control.error(error))?;
-            let Some(end) = rows.last() else { return Ok(Ok(busy)) };
-            last = Some((0..target.keys.len()).map(|at| end.get(at)).collect());
-            let changes = match self.decide_all(&rows) {
+            if is_page_over {
+                let rows = self.read(hands, &target.page(last.is_some()), last.as_ref(), None).await?;
+                end = rows.first().map(|row| key_of(row, target));
+                is_page_over = false;
+            }
+            let bounds = Bounds { after: last.is_some(), to: end.is_some() };
+            let sql = target.read(batches.size(), bounds, headers.as_deref());
+            let rows = self.read(hands, &sql, last.as_ref(), end.as_ref()).await?;
+            let Some(row) = rows.last() else {
+                if end.is_none() {
+                    return Ok(Ok(busy));
+                }
+                (last, is_page_over) = (end.take(), true);
+                continue;
+            };
+            last = Some(key_of(row, target));
+            let persons = match self.persons(hands, &rows).await? {
+                Ok(persons) => persons,
+                Err(outcome) => return Ok(Err(outcome)),
+            };
+            let changes = match self.decide_all(&rows, &persons) {
                 Ok(changes) => changes,
                 Err(error) => return Ok(Err(keys_away(&error))),
             };
@@ -249,10 +311,27 @@ impl Run<'_> {
         }
     }
 
+    /// Reads rows between two keys, as far as they are given.
+    async fn read(
+        &self,
+        hands: &Hands<'_>,
+        sql: &str,
+        after: Option<&Vec<String>>,
+        to: Option<&Vec<String>>,
+    ) -> Result<Vec<Row>, Error> {
+        let parts = after.into_iter().chain(to).flatten().map(|part| (part as &(dyn ToSql + Sync), Type::TEXT));
+        let rows = hands.control.client().query_typed(sql, &parts.collect::<Vec<_>>()).await;
+        Ok(rows.map_err(|error| hands.control.error(error))?)
+    }
+
     /// The first bytes of values under the active key of each column.
     fn headers(&self) -> Result<Vec<Vec<u8>>, FieldCipherError> {
         let header = |member: usize| {
-            let mut sealed = self.action.field(member).seal(&[], b"")?.value;
+            let field = self.action.field(member);
+            if field.rule().subject.is_some() {
+                return Ok(vec![KeyOwner::Subject.version()]);
+            }
+            let mut sealed = field.seal(&[], b"")?.value;
             // Version, algorithm and number of the key.
             sealed.truncate(6);
             Ok(sealed)
@@ -260,29 +339,78 @@ impl Run<'_> {
         (0..self.action.target.members.len()).map(header).collect()
     }
 
+    /// The persons whose values are in these rows, with their keys; who has none and a value that is to be sealed is given one.
+    async fn persons(&self, hands: &Hands<'_>, rows: &[Row]) -> Result<Result<Vec<Option<Persons>>, Outcome>, Error> {
+        let target = &self.action.target;
+        let mut all: Vec<Option<Persons>> = Vec::new();
+        for at in 0..target.members.len() {
+            let Some(table) = self.action.field(at).subjects() else {
+                all.push(None);
+                continue;
+            };
+            let (mut known, mut sealing, mut numbers) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+            for row in rows {
+                let found = cells(row, target).swap_remove(at);
+                let sealed = found.value.and_then(|value| Envelope::parse(value).ok());
+                let number = sealed.filter(|sealed| sealed.owner == KeyOwner::Subject).map(|sealed| sealed.key);
+                numbers.extend(number);
+                if let Some(subject) = found.subject {
+                    let is_to_seal = found.plain.is_some() || found.value.is_some() && number.is_none();
+                    if is_to_seal { &mut sealing } else { &mut known }.insert(subject);
+                }
+            }
+            let client = hands.work.client();
+            let ask = async {
+                let mut keys = table.find(client, &known).await?;
+                keys.extend(table.find_or_make(client, &sealing).await?);
+                let living = table.living(client, &numbers).await?;
+                Ok(Persons { keys, living })
+            };
+            match ask.await {
+                Ok(persons) => all.push(Some(persons)),
+                Err(error) => return no_persons(hands, error).map(Err),
+            }
+        }
+        Ok(Ok(all))
+    }
+
+    /// Wraps the keys of persons by the active keys of their purposes.
+    async fn rewrap(&self, hands: &Hands<'_>) -> Result<Result<(), Outcome>, Error> {
+        let mut done = BTreeSet::new();
+        for at in 0..self.action.target.members.len() {
+            let field = self.action.field(at);
+            let Some(table) = field.subjects().filter(|_| done.insert(&field.rule().purpose)) else { continue };
+            match table.rewrap(hands.work.client()).await {
+                Ok(count) => self.action.tallies.borrow_mut()[at].rewrapped = count,
+                Err(error) => return no_persons(hands, error).map(Err),
+            }
+        }
+        Ok(Ok(()))
+    }
+
     /// Decides about each row; those that are to be written.
-    fn decide_all(&self, rows: &[Row]) -> Result<Vec<Change>, FieldCipherError> {
+    fn decide_all(&self, rows: &[Row], persons: &[Option<Persons>]) -> Result<Vec<Change>, FieldCipherError> {
         let target = &self.action.target;
         let mut tallies = self.action.tallies.borrow_mut();
         let mut changes = Vec::new();
         for row in rows {
             let key: Vec<&str> = (0..target.keys.len()).map(|at| row.get(at)).collect();
-            let mut at = target.keys.len() + 1;
-            let mut take = || {
-                at += 1;
-                row.get::<_, Option<&[u8]>>(at - 1)
-            };
             let mut new = Vec::with_capacity(target.members.len());
-            for (member, tally) in target.members.iter().zip(tallies.iter_mut()) {
-                let value = take();
-                let plain = member.plain.as_ref().and_then(|_| take());
-                let terms = member.terms.iter().map(|_| take()).collect();
+            let members = target.members.iter().zip(tallies.iter_mut()).zip(persons);
+            for (((member, tally), persons), found) in members.zip(cells(row, target)) {
                 let place: Vec<&str> = member.row.iter().map(|part| key[*part]).collect();
                 let field = &self.action.cipher.fields()[member.field];
-                new.push(match decide(field, &place, &Stored { value, plain, terms })? {
+                let whose = match persons {
+                    None => Whose::Ring,
+                    Some(Persons { keys, living }) => {
+                        Whose::Person { key: found.subject.and_then(|subject| keys.get(&subject).cloned()), living }
+                    }
+                };
+                let Found { value, plain, terms, .. } = found;
+                new.push(match decide(field, &place, &Stored { value, plain, terms, whose })? {
                     Decision::Empty => None,
-                    Decision::Good(key) => {
-                        *tally.verified.entry(key).or_default() += 1;
+                    Decision::Good(owner, key) => {
+                        tally.opened(owner, key);
                         None
                     }
                     Decision::Leave(fault) => {
@@ -404,10 +532,14 @@ impl Run<'_> {
                 if value.is_some() || *was != Was::Terms {
                     tally.wrote(*was);
                 }
+                if *was == Was::Erased {
+                    *tally.unopened.entry(Fault::Erased).or_default() += 1;
+                    continue;
+                }
                 // It was opened before it was written.
-                let key = value.as_deref().and_then(|value| dbopt_crypto::Envelope::parse(value).ok());
+                let key = value.as_deref().and_then(|value| Envelope::parse(value).ok());
                 if let Some(envelope) = key {
-                    *tally.verified.entry(envelope.key).or_default() += 1;
+                    tally.opened(envelope.owner, envelope.key);
                 }
             }
         }
@@ -439,8 +571,27 @@ fn said(error: &tokio_postgres::Error) -> String {
     match *code {
         SqlState::UNIQUE_VIOLATION => format!("it would be there twice{by}"),
         SqlState::CHECK_VIOLATION | SqlState::NOT_NULL_VIOLATION => format!("it is not allowed{by}"),
+        SqlState::UNDEFINED_TABLE | SqlState::UNDEFINED_FUNCTION => format!(
+            "a trigger does not find a name (SQLSTATE {}); sessions of dbopt have an empty `search_path`, so its function should set its \
+             own",
+            code.code()
+        ),
         _ => format!("SQLSTATE {}{by}", code.code()),
     }
+}
+
+/// What ends an action that cannot have the keys of persons.
+fn no_persons(hands: &Hands<'_>, error: SubjectTableError) -> Result<Outcome, Error> {
+    Ok(Outcome::Failed(match error {
+        SubjectTableError::Database(error) => {
+            let said = said(&error);
+            if let dbopt_pg::Error::ConnectionLost { .. } = hands.work.error(error) {
+                return Err(Error::LockLost);
+            }
+            format!("the keys of persons cannot be read or written: {said}")
+        }
+        error => format!("the keys of persons cannot be had: {error}"),
+    }))
 }
 
 fn keys_away(error: &FieldCipherError) -> Outcome {

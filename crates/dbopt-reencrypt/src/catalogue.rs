@@ -10,6 +10,8 @@ use dbopt_pg::Session;
 pub struct Catalogue {
     /// For [`EncryptionPolicy::review_database`].
     pub facts: DatabaseFacts,
+    /// Whether there is a table of keys of persons.
+    pub(crate) has_subject_keys: bool,
     tables: Vec<Table>,
 }
 
@@ -20,6 +22,9 @@ pub enum Error {
     /// A session failed.
     #[error(transparent)]
     Session(#[from] dbopt_pg::Error),
+    /// Keys of persons could not be looked at.
+    #[error(transparent)]
+    Subjects(#[from] dbopt_crypto::SubjectTableError),
 }
 
 /// What is to be known of a table beyond its facts.
@@ -31,6 +36,8 @@ pub(crate) struct Table {
     /// As in `pg_class.relkind`.
     pub(crate) kind: String,
     pub(crate) has_rules: bool,
+    /// The role, when it may not read or write any column.
+    pub(crate) refused: Option<String>,
     /// Triggers of rows that an UPDATE fires.
     pub(crate) triggers: Vec<String>,
     /// About how many rows it has.
@@ -54,7 +61,9 @@ pub(crate) struct Column {
 
 const TABLES: &str = "
     SELECT c.oid, n.nspname::text AS schema, c.relname::text AS name, c.relkind::text AS kind,
-           greatest(c.reltuples, 0)::float8 AS rows,
+           greatest(c.reltuples, 0)::float8 AS rows, current_user::text AS role,
+           pg_catalog.has_any_column_privilege(c.oid, 'SELECT') AND pg_catalog.has_any_column_privilege(c.oid, 'UPDATE')
+               AS is_allowed,
            EXISTS (SELECT FROM pg_catalog.pg_rewrite r WHERE r.ev_class = c.oid AND r.ev_type = '2') AS has_rules,
            ARRAY(SELECT t.tgname::text FROM pg_catalog.pg_trigger t
                  WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A') AND t.tgtype & 16 <> 0
@@ -118,7 +127,9 @@ impl Catalogue {
             policy.columns.iter().map(|rule| (rule.schema.as_str(), rule.table.as_str())).collect();
         let (schemas, tables): (Vec<&str>, Vec<&str>) = names.into_iter().unzip();
         let mut catalogue =
-            Self { facts: DatabaseFacts { server: server(session).await?, ..Default::default() }, tables: Vec::new() };
+            Self { facts: DatabaseFacts { server: server(session).await?, ..Default::default() }, ..Self::default() };
+        let rows = session.query("SELECT pg_catalog.to_regclass('dbopt.subject_key') IS NOT NULL", &[]).await?;
+        catalogue.has_subject_keys = rows.first().is_some_and(|row| row.get(0));
         for row in session.query(TABLES, &[&schemas, &tables]).await? {
             let mut table = Table {
                 oid: row.get("oid"),
@@ -126,6 +137,7 @@ impl Catalogue {
                 name: row.get("name"),
                 kind: row.get("kind"),
                 has_rules: row.get("has_rules"),
+                refused: (!row.get::<_, bool>("is_allowed")).then(|| row.get("role")),
                 triggers: row.get("triggers"),
                 rows: row.get("rows"),
                 columns: Vec::new(),

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use dbopt_crypto::{ColumnRule, EncryptionPolicy, Envelope, KeyNumber, KeyState, Keyring};
+use dbopt_crypto::{
+    ColumnRule, EncryptionPolicy, Envelope, KeyId, KeyNumber, KeyOwner, KeyState, Keyring, SubjectId, SubjectTable,
+};
 use dbopt_finding::Finding;
 use dbopt_pg::Session;
 use dbopt_sql::quote_ident;
@@ -24,6 +26,19 @@ pub struct Counted {
     pub keys: BTreeMap<KeyNumber, u64>,
     /// Its blind indexes.
     pub indexes: Vec<CountedIndex>,
+    /// When the policy says whose the values are, what is under keys of persons.
+    pub persons: Option<CountedPersons>,
+}
+
+/// What is under keys of persons.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CountedPersons {
+    /// Values under keys that are still there.
+    pub values: u64,
+    /// Values whose keys are gone, and that open nowhere any more.
+    pub erased: u64,
+    /// Keys of persons of this purpose, by the key of the ring that wraps them.
+    pub keys: BTreeMap<KeyNumber, u64>,
 }
 
 /// What is in a column of terms.
@@ -52,14 +67,18 @@ pub async fn count(session: &Session, policy: &EncryptionPolicy, catalogue: &Cat
         let Some(table) = catalogue.table(rule) else { continue };
         if table.column(&rule.column).is_some_and(|column| column.cast == "bytea") {
             let has_plain = rule.plain.as_ref().filter(|plain| table.column(plain).is_some());
-            counted.push(one(session, rule, has_plain).await?);
+            let mut column = one(session, rule, has_plain).await?;
+            if rule.subject.is_some() && catalogue.has_subject_keys {
+                column.persons = Some(persons(session, rule).await?);
+            }
+            counted.push(column);
         }
     }
     Ok(counted)
 }
 
 async fn one(session: &Session, rule: &ColumnRule, plain: Option<&String>) -> Result<Counted, Error> {
-    let table = format!("{}.{}", quote_ident(&rule.schema), quote_ident(&rule.table));
+    let table = table_of(rule);
     let column = quote_ident(&rule.column);
     let mut counted = Counted {
         column: rule.name(),
@@ -68,11 +87,12 @@ async fn one(session: &Session, rule: &ColumnRule, plain: Option<&String>) -> Re
         malformed: 0,
         keys: BTreeMap::new(),
         indexes: Vec::new(),
+        persons: None,
     };
     let sql = format!(
         "SELECT CASE WHEN pg_catalog.octet_length({column}) = 0 OR pg_catalog.substr({column}, 1, 1) >= '\\x08'::bytea THEN NULL \
-                WHEN pg_catalog.octet_length({column}) >= {LEAST} AND pg_catalog.substr({column}, 1, 1) = '\\x01'::bytea \
-                    THEN pg_catalog.substr({column}, 1, 6) \
+                WHEN pg_catalog.octet_length({column}) >= {LEAST} AND pg_catalog.substr({column}, 1, 1) IN ('\\x01'::bytea, '\\x03'::bytea) \
+                    THEN pg_catalog.substr({column}, 1, CASE pg_catalog.get_byte({column}, 0) WHEN 1 THEN 6 ELSE 1 END) \
                 ELSE '\\x01'::bytea END AS header, pg_catalog.count(*) FROM {table} WHERE {column} IS NOT NULL GROUP BY 1"
     );
     for row in session.query(&sql, &[]).await? {
@@ -80,6 +100,8 @@ async fn one(session: &Session, rule: &ColumnRule, plain: Option<&String>) -> Re
         match header {
             None if rule.plain.is_none() => counted.plain += count,
             None => counted.malformed += count,
+            // Of persons, who are many; they are counted by themselves.
+            Some(header) if header == [KeyOwner::Subject.version()] && rule.subject.is_some() => {}
             Some(header) => match key(header) {
                 Some(key) => *counted.keys.entry(key).or_default() += count,
                 None => counted.malformed += count,
@@ -104,6 +126,91 @@ async fn one(session: &Session, rule: &ColumnRule, plain: Option<&String>) -> Re
         counted.indexes.push(CountedIndex { column, purpose, versions, written: index.written.version });
     }
     Ok(counted)
+}
+
+/// What is under keys of persons.
+async fn persons(session: &Session, rule: &ColumnRule) -> Result<CountedPersons, Error> {
+    let (table, column) = (table_of(rule), quote_ident(&rule.column));
+    let number = number(&column);
+    let sql = format!(
+        "SELECT pg_catalog.count(k.number), pg_catalog.count(*) \
+         FROM (SELECT {number} AS number FROM {table} AS t WHERE {}) AS v \
+         LEFT JOIN dbopt.subject_key AS k ON k.purpose = $1 AND k.number = v.number",
+        is_of_person(&column)
+    );
+    let rows = session.query(&sql, &[&rule.purpose.as_str()]).await?;
+    let of = |at: usize| rows.first().map_or(0, |row| row.get::<_, i64>(at).unsigned_abs());
+    let (values, all) = (of(0), of(1));
+    let keys = SubjectTable::under(session.client(), &rule.purpose).await?;
+    Ok(CountedPersons { values, erased: all - values, keys })
+}
+
+fn table_of(rule: &ColumnRule) -> String {
+    format!("{}.{}", quote_ident(&rule.schema), quote_ident(&rule.table))
+}
+
+/// Whether a value is under the key of a person.
+fn is_of_person(column: &str) -> String {
+    let version = KeyOwner::Subject.version();
+    format!("pg_catalog.octet_length(t.{column}) >= {LEAST} AND pg_catalog.get_byte(t.{column}, 0) = {version}")
+}
+
+/// The number of the key that a value names.
+fn number(column: &str) -> String {
+    let byte = |at: u32| format!("(pg_catalog.get_byte(t.{column}, {at})::bigint << {})", 8 * (5 - at));
+    (2..=5).map(byte).collect::<Vec<_>>().join(" | ")
+}
+
+/// What a database has of one person, in the columns of a purpose that say whose their values are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CountedPerson {
+    /// Values under the person's key, which are lost with it.
+    pub values: u64,
+    /// Values in plain, or under keys of the ring, which would stay readable.
+    pub readable: u64,
+    /// Terms of blind indexes, which stay until `re-encrypt` removes them.
+    pub terms: u64,
+}
+
+/// Counts what there is of one person. It reads each of the tables whole: the server is asked for the person's digest, so that
+/// no log of it shows the name.
+///
+/// # Errors
+/// When the session fails.
+pub async fn count_person(
+    session: &Session,
+    policy: &EncryptionPolicy,
+    catalogue: &Catalogue,
+    purpose: &KeyId,
+    subject: &SubjectId,
+) -> Result<CountedPerson, Error> {
+    // The texts of times and numbers as `re-encrypt` has them.
+    session.batch(crate::action::SETTINGS).await?;
+    let mut person = CountedPerson::default();
+    for rule in policy.columns.iter().filter(|rule| rule.purpose == *purpose) {
+        let (Some(name), Some(table)) = (&rule.subject, catalogue.table(rule)) else { continue };
+        let column = quote_ident(&rule.column);
+        let plain = rule.plain.as_ref().filter(|plain| table.column(plain).is_some());
+        let plain = plain.map_or_else(|| "false".to_owned(), |plain| format!("t.{} IS NOT NULL", quote_ident(plain)));
+        let terms: Vec<_> =
+            rule.indexes.iter().map(|index| format!("pg_catalog.count(t.{})", quote_ident(&index.column))).collect();
+        let sql = format!(
+            "SELECT pg_catalog.count(*) FILTER (WHERE {of_person}), \
+                    pg_catalog.count(*) FILTER (WHERE {plain} OR t.{column} IS NOT NULL AND NOT ({of_person})), {terms} \
+             FROM {table} AS t WHERE {digest} = $1",
+            of_person = is_of_person(&column),
+            terms = if terms.is_empty() { "0::bigint".to_owned() } else { terms.join(" + ") },
+            table = table_of(rule),
+            digest = crate::sql::digest(name),
+        );
+        for row in session.query(&sql, &[&&subject.bytes()[..]]).await? {
+            let count = |at: usize| row.get::<_, i64>(at).unsigned_abs();
+            person.values += count(0);
+            person.readable += count(1);
+            person.terms += count(2);
+        }
+    }
+    Ok(person)
 }
 
 /// The key that a value with this header names.
@@ -156,6 +263,26 @@ impl Counted {
                         Finding::error("unknown-key", message).help("Use the key ring that they were sealed by."),
                     );
                 }
+            }
+        }
+        if let Some(persons) = &self.persons {
+            let in_ring: u64 = self.keys.values().sum();
+            if in_ring > 0 {
+                let message = format!("{in_ring} values of `{column}` are not under keys of persons yet");
+                findings.push(Finding::warning("no-persons-key", message).help(RUN));
+            }
+            let old = persons
+                .keys
+                .iter()
+                .filter(|(number, _)| keyring.entry(**number).is_none_or(|entry| entry.state() == KeyState::Retired));
+            for (number, count) in old {
+                let message = format!("{count} keys of persons are wrapped by key {number}, which is not active");
+                findings.push(Finding::warning("old-wrapping", message).help(RUN));
+            }
+            if persons.erased > 0 {
+                let message =
+                    format!("{} values of `{column}` are erased: their persons' keys are gone", persons.erased);
+                findings.push(Finding::note("erased-values", message));
             }
         }
         if self.malformed > 0 {

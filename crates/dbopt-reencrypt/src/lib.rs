@@ -19,7 +19,7 @@ mod tally;
 
 pub use action::ReEncrypt;
 pub use catalogue::{Catalogue, Error};
-pub use count::{Counted, CountedIndex, count};
+pub use count::{Counted, CountedIndex, CountedPerson, CountedPersons, count, count_person};
 pub use plan::{Planned, plan};
 pub use row::Fault;
 pub use tally::{Tallies, Tally};

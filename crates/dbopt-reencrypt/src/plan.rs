@@ -34,6 +34,10 @@ impl Planned {
 #[must_use]
 pub fn plan(policy: &EncryptionPolicy, cipher: &Arc<FieldCipher>, catalogue: &Catalogue) -> Planned {
     let mut findings = policy.review_database(&catalogue.facts);
+    if !catalogue.has_subject_keys && policy.columns.iter().any(|rule| rule.subject.is_some()) {
+        let message = "there is no table `dbopt.subject_key` for keys of persons";
+        findings.push(Finding::error("no-subject-keys", message).help("Run `dbopt migrate up`."));
+    }
     let mut targets: Vec<Target> = Vec::new();
     for (at, rule) in policy.columns.iter().enumerate() {
         let Some(table) = catalogue.table(rule) else { continue };
@@ -76,6 +80,7 @@ fn member(field: usize, rule: &ColumnRule, table: &Table, keys: &[KeyColumn]) ->
         column: rule.column.clone(),
         plain: plain.map(|plain| (plain.name.clone(), plain.cast == "bytea")),
         terms: rule.indexes.iter().map(|index| (index.column.clone(), index.written.version)).collect(),
+        subject: rule.subject.clone(),
         row: rule.row.iter().map(position).collect(),
     }
 }
@@ -87,6 +92,11 @@ fn obstacles(rule: &ColumnRule, table: &Table) -> Vec<Finding> {
     if !matches!(table.kind.as_str(), "r" | "p") {
         let message = format!("`{name}` is no table whose rows can be locked one by one");
         findings.push(Finding::error("no-plain-table", message).help("Name the table behind it."));
+    }
+    if let Some(role) = &table.refused {
+        let message = format!("role `{role}` may not read and change `{name}`");
+        let help = format!("Have its owner run `GRANT SELECT, UPDATE ON {name} TO {}`.", quote_ident(role));
+        findings.push(Finding::error("no-rights", message).help(help));
     }
     if table.has_rules {
         let message = format!("`{name}` has rules that turn an UPDATE into something else");
@@ -122,5 +132,6 @@ fn triggers(table: &Table) -> Option<Finding> {
     let names: Vec<_> = table.triggers.iter().map(|name| format!("`{name}`")).collect();
     let message =
         format!("each row that is written fires triggers of `{}.{}`: {}", table.schema, table.name, names.join(", "));
-    Some(Finding::note("fires-triggers", message))
+    let help = "What they copy of old rows elsewhere stays there in plain.";
+    Some(Finding::note("fires-triggers", message).help(help))
 }

@@ -8,6 +8,13 @@ use std::fmt::Write as _;
 
 use dbopt_sql::quote_ident;
 
+/// Which keys a statement has as parameters: that of the row before, and that of the last row, in this order.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Bounds {
+    pub(crate) after: bool,
+    pub(crate) to: bool,
+}
+
 /// A table and what of it is written.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
@@ -39,10 +46,14 @@ pub(crate) struct Member {
     pub(crate) plain: Option<(String, bool)>,
     /// The columns of terms, and the version that is written.
     pub(crate) terms: Vec<(String, u8)>,
+    /// The column that says whose a row's values are, when each person has a key.
+    pub(crate) subject: Option<String>,
     /// Places of the rule's row among the target's keys.
     pub(crate) row: Vec<usize>,
 }
 
+/// Rows that a statement looks at, when it looks for those where something is to be done.
+const PAGE: u64 = 10_000;
 /// Bytes of values that are read at once, so that memory is bounded whatever the rows hold.
 const MOST_BYTES: u64 = 16 << 20;
 
@@ -57,10 +68,31 @@ impl Target {
         names.join(", ")
     }
 
-    /// Reads a batch: the key's columns as text, the row's version, and for each column its value, its plain value and
-    /// its terms. `after` says that the parameters are the key of the row before; `headers` are the first bytes of values under
+    /// Keys as parameters, from the `first` on.
+    fn parameters(&self, first: usize) -> String {
+        let of = |(at, key): (usize, &KeyColumn)| format!("${}::text::{}", first + at, key.cast);
+        self.keys.iter().enumerate().map(of).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The key at which a page of rows ends, which may have any number of rows to be read: no statement that looks for some should go on, and
+    /// hold back a VACUUM, for long. `after` says that the parameters are the key of the row before.
+    pub(crate) fn page(&self, after: bool) -> String {
+        let texts: Vec<_> = self.keys.iter().map(|key| format!("t.{}::text", quote_ident(&key.name))).collect();
+        let order = self.key_list();
+        let condition =
+            if after { format!(" WHERE ROW({order}) > ROW({})", self.parameters(1)) } else { String::new() };
+        format!(
+            "SELECT {} FROM {} AS t{condition} ORDER BY {order} OFFSET {} LIMIT 1",
+            texts.join(", "),
+            self.table(),
+            PAGE - 1
+        )
+    }
+
+    /// Reads a batch: the key's columns as text, the row's version, and for each column its value, its plain value, its terms
+    /// and whose it is. `bounds` says what the parameters are; `headers` are the first bytes of values under
     /// the active keys, to read only rows where something is to be done.
-    pub(crate) fn read(&self, limit: u64, after: bool, headers: Option<&[Vec<u8>]>) -> String {
+    pub(crate) fn read(&self, limit: u64, bounds: Bounds, headers: Option<&[Vec<u8>]>) -> String {
         let (mut columns, mut sizes) = (String::new(), Vec::new());
         for (at, key) in self.keys.iter().enumerate() {
             let _ = write!(columns, "t.{}::text AS k{at}, ", quote_ident(&key.name));
@@ -77,12 +109,17 @@ impl Target {
             for (term, (column, _)) in member.terms.iter().enumerate() {
                 let _ = write!(columns, ", t.{} AS t{at}_{term}", quote_ident(column));
             }
+            if let Some(subject) = &member.subject {
+                let _ = write!(columns, ", {} AS s{at}", digest(subject));
+            }
         }
         let mut conditions = Vec::new();
-        if after {
-            let values: Vec<_> =
-                self.keys.iter().enumerate().map(|(at, key)| format!("${}::text::{}", at + 1, key.cast)).collect();
-            conditions.push(format!("ROW({}) > ROW({})", self.key_list(), values.join(", ")));
+        let mut first = 1;
+        for (is_bound, comparison) in [(bounds.after, ">"), (bounds.to, "<=")] {
+            if is_bound {
+                conditions.push(format!("ROW({}) {comparison} ROW({})", self.key_list(), self.parameters(first)));
+                first += self.keys.len();
+            }
         }
         if let Some(headers) = headers {
             let todo: Vec<_> = self.members.iter().zip(headers).map(|(member, header)| member.todo(header)).collect();
@@ -177,6 +214,11 @@ impl Member {
     }
 }
 
+/// A person as `dbopt.subject_key` names them; the name itself is not sent back and forth, and so in no log.
+pub(crate) fn digest(subject: &str) -> String {
+    format!("pg_catalog.sha256(pg_catalog.convert_to(t.{}::text, 'UTF8'))", quote_ident(subject))
+}
+
 /// Bytes as a constant.
 fn literal(bytes: &[u8]) -> String {
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -200,6 +242,7 @@ mod tests {
                 column: "sealed".to_owned(),
                 plain: Some(("e mail".to_owned(), false)),
                 terms: vec![("term".to_owned(), 2)],
+                subject: None,
                 row: vec![1, 0],
             }],
         }
@@ -208,14 +251,14 @@ mod tests {
     #[test]
     fn rows_are_read_from_key_to_key() {
         assert_eq!(
-            target().read(100, true, Some(&[vec![1, 1, 0, 0, 0, 7]])),
+            target().read(100, Bounds { after: true, to: true }, Some(&[vec![1, 1, 0, 0, 0, 7]])),
             "SELECT s.* FROM (SELECT t.tenant::text AS k0, t.id::text AS k1, t.xmin::text AS version, t.sealed AS v0, \
              pg_catalog.convert_to(t.\"e mail\"::text, 'UTF8') AS p0, t.term AS t0_0, \
              coalesce(pg_catalog.sum(coalesce(pg_catalog.octet_length(t.sealed), 0) + \
              coalesce(pg_catalog.octet_length(pg_catalog.convert_to(t.\"e mail\"::text, 'UTF8')), 0)) \
              OVER (ORDER BY t.tenant, t.id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before \
              FROM public.\"Customer\" AS t WHERE ROW(t.tenant, t.id) > ROW($1::text::bpchar, $2::text::bigint) \
-             AND (pg_catalog.substr(t.sealed, 1, 6) <> '\\x010100000007'::bytea OR t.\"e mail\" IS NOT NULL OR \
+             AND ROW(t.tenant, t.id) <= ROW($3::text::bpchar, $4::text::bigint) AND (pg_catalog.substr(t.sealed, 1, 6) <> '\\x010100000007'::bytea OR t.\"e mail\" IS NOT NULL OR \
              pg_catalog.substr(t.term, 1, 1) <> '\\x02'::bytea OR (t.term IS NULL) <> (t.sealed IS NULL)) \
              ORDER BY t.tenant, t.id LIMIT 100) AS s WHERE s.before <= 16777216"
         );

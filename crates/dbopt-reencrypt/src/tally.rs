@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
-use dbopt_crypto::KeyNumber;
+use dbopt_crypto::{KeyNumber, KeyOwner};
 
 use crate::row::{Fault, Was};
 
@@ -19,6 +19,10 @@ pub struct Tally {
     pub terms: u64,
     /// Values that were opened at the end, in their places, by the key that they are under.
     pub verified: BTreeMap<KeyNumber, u64>,
+    /// Values that were opened likewise by the keys of the persons whose they are.
+    pub of_persons: u64,
+    /// Keys of persons that were wrapped by the active key instead of another.
+    pub rewrapped: u64,
     /// Values that do not open, by why. They were left as they are.
     pub unopened: BTreeMap<Fault, u64>,
     /// Values that the last look found in plain, under another key or with other terms, in rows that could not be written then.
@@ -36,13 +40,22 @@ impl Tally {
         match was {
             Was::Plain => self.sealed += 1,
             Was::OtherKey => self.resealed += 1,
-            Was::Terms => self.terms += 1,
+            Was::Terms | Was::Erased => self.terms += 1,
+        }
+    }
+
+    /// Counts a value that opens.
+    pub(crate) fn opened(&mut self, owner: KeyOwner, key: KeyNumber) {
+        match owner {
+            KeyOwner::Ring => *self.verified.entry(key).or_default() += 1,
+            KeyOwner::Subject => self.of_persons += 1,
         }
     }
 
     /// Forgets what a look found, before another one.
     pub(crate) fn look_again(&mut self) {
         self.verified.clear();
+        self.of_persons = 0;
         self.unopened.clear();
         self.left = 0;
     }

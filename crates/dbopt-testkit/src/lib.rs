@@ -23,6 +23,8 @@ mod cluster;
 mod database;
 mod error;
 mod free_port;
+pub mod network;
+mod random;
 mod redis;
 mod supervisor;
 
@@ -32,4 +34,5 @@ pub use builder::Builder;
 pub use cluster::Cluster;
 pub use database::Database;
 pub use error::Error;
+pub use random::Random;
 pub use redis::{Redis, RedisBinaries, RedisCluster};

@@ -190,6 +190,7 @@ pub(crate) enum SchemaOf {
     Doctor,
     Explain,
     Keys,
+    KeysDestroySubject,
     KeysStatus,
     LimitsCheck,
     LimitsSimulate,

@@ -2,11 +2,17 @@
 
 mod support;
 
-use std::{fs, os::unix::fs::PermissionsExt as _};
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    os::unix::fs::PermissionsExt as _,
+    process::Stdio,
+};
 
+use rustix::pty::OpenptFlags;
 use serde_json::{Value, json};
 use support::{
-    dbopt,
+    command, dbopt,
     keys::{COLUMNS, OTHER_KEK, Place},
 };
 
@@ -144,4 +150,78 @@ fn a_ring_that_others_can_read_or_change_is_not_used() {
     drop(lock);
     fs::set_permissions(&ring, fs::Permissions::from_mode(0o640)).expect("changed");
     place.keys(&["list"]).fails(2, "chmod 600");
+}
+
+/// Runs a command with a person at its terminal, who answers each question; its exit code, and what was on the terminal.
+fn typed(args: &[&str], answers: &[&str]) -> (i32, String) {
+    let terminal = rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+    rustix::pty::grantpt(&terminal).expect("granted");
+    rustix::pty::unlockpt(&terminal).expect("unlocked");
+    let name = rustix::pty::ptsname(&terminal, Vec::new()).expect("a name");
+    let end =
+        || fs::File::options().read(true).write(true).open(name.to_str().expect("a path")).expect("the other end");
+    let mut child =
+        command().args(args).stdin(end()).stdout(Stdio::null()).stderr(end()).spawn().expect("the binary starts");
+    let mut terminal = fs::File::from(terminal);
+    for answer in answers {
+        terminal.write_all(format!("{answer}\n").as_bytes()).expect("typed");
+    }
+    let code = child.wait().expect("ended").code().expect("an exit code");
+    // The other end is closed, which a terminal tells by an error behind what is there.
+    let (mut shown, mut bytes) = (Vec::new(), [0; 4096]);
+    while let Ok(read @ 1..) = terminal.read(&mut bytes) {
+        shown.extend_from_slice(&bytes[..read]);
+    }
+    (code, String::from_utf8(shown).expect("UTF-8"))
+}
+
+#[test]
+fn a_person_is_asked_twice_before_a_key_is_destroyed() {
+    let place = Place::new();
+    place.json(&["new"]);
+    place.json(&["rotate", "customer"]);
+    place.age();
+    let (policy, audit) = (place.path("e.toml").display().to_string(), place.path("audit").display().to_string());
+    let destroy = ["keys", "destroy", "1", "--policy", &policy, "--audit", &audit, "--lose-values"];
+    let is_there = || place.json(&["list"])["keys"][0]["state"] == "retired";
+    for answers in [&["3", "destroy"][..], &["1", "yes"], &["", ""], &["1", "DESTROY"]] {
+        let (code, shown) = typed(&destroy, answers);
+        assert_eq!(code, 2, "{shown}");
+        assert!(shown.contains("the answer was another one, and nothing was destroyed"), "{shown}");
+        assert!(is_there() && !place.path("audit").exists(), "{answers:?}");
+    }
+    let (code, shown) = typed(&destroy, &["1", "destroy"]);
+    assert_eq!(code, 0, "{shown}");
+    let question =
+        "Key 1 of purpose `customer` goes for good; all values that are under it are lost with it. Type its number: ";
+    assert!(shown.contains(question) && shown.contains("Type `destroy` to destroy it: "), "{shown}");
+    assert!(!is_there());
+    assert_eq!(dbopt(&["audit", "verify", "--file", &audit]).code, 0);
+    // One question is left when one is answered before.
+    place.json(&["rotate", "customer"]);
+    place.age();
+    let destroy = ["keys", "destroy", "3", "--policy", &policy, "--audit", &audit, "--lose-values", "--yes"];
+    let (code, shown) = typed(&destroy, &["destroy"]);
+    assert!(code == 0 && !shown.contains("Type its number"), "{shown}");
+}
+
+#[test]
+fn a_ring_that_was_lost_or_cut_off_is_not_made_anew_by_chance() {
+    let place = Place::new();
+    place.json(&["new"]);
+    let ring = place.path("ring/shop.keys");
+    let whole = fs::read(&ring).expect("a ring");
+    fs::remove_file(&ring).expect("gone");
+    place.keys(&["rotate", "customer"]).fails(2, "if values are sealed already, restore a copy of it");
+    place.private("ring/shop.keys", std::str::from_utf8(&whole[..whole.len() / 2]).expect("text"));
+    for command in [&["list"][..], &["new"], &["rotate", "customer"]] {
+        place.keys(command).fails(2, "is no key ring");
+    }
+    place.keys(&["list"]).fails(2, "restore a copy of it; without it, what its keys have sealed is lost");
+    // Who makes a ring is not told to make one, whatever else is wrong.
+    fs::remove_file(&ring).expect("gone");
+    fs::remove_file(place.path("kek")).expect("gone");
+    let refused = place.keys(&["new"]);
+    refused.fails(2, "missing-secret");
+    assert!(!refused.stderr.contains("Run `dbopt keys new`"), "{}", refused.stderr);
 }

@@ -2,96 +2,13 @@
 
 mod support;
 
-use std::{
-    process::{Child, Stdio},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    thread::JoinHandle,
-    time::Duration,
-};
-
-use dbopt_crypto::{EncryptionPolicy, FieldCipher};
-use dbopt_testkit::{Cluster, Database};
+use dbopt_testkit::Cluster;
 use serde_json::{Value, json};
 use support::{
-    command, dbopt,
+    customers::{PHONE, block_on, cipher, connect, hasty, re_encrypt, shop, verify},
+    dbopt,
     keys::{COLUMNS, Place},
 };
-use tokio_postgres::{Client, NoTls};
-
-/// Customers, and beside them what their values really are.
-const SCHEMA: &str = "
-    CREATE TABLE customer (id bigint PRIMARY KEY, email text, email_sealed bytea, email_term bytea, phone bytea, other int)
-        WITH (autovacuum_enabled = off);
-    INSERT INTO customer (id, email, phone)
-        SELECT n, CASE WHEN n % 10 <> 0 THEN 'Person' || n || '@Example.org' END, convert_to('+49 30 ' || n, 'UTF8')
-        FROM generate_series(1, {rows}) n;
-    CREATE INDEX ON customer (email_term);
-    CREATE TABLE truth AS SELECT id, email FROM customer;
-    ALTER TABLE truth ADD PRIMARY KEY (id);";
-
-/// A second column, whose plain values are in the column itself.
-const PHONE: &str = "[[column]]\ntable = 'public.customer'\ncolumn = 'phone'\nkey = 'customer'\nrow = ['id']\n";
-
-fn shop(cluster: &Cluster, rows: u32) -> (Database<'_>, String, Place) {
-    let database = cluster.database();
-    database.execute(&SCHEMA.replace("{rows}", &rows.to_string()));
-    let target = database.conn_string();
-    assert_eq!(dbopt(&["migrate", "up", "-d", &target]).code, 0);
-    let place = Place::with(&format!("{COLUMNS}{PHONE}"));
-    place.json(&["new"]);
-    (database, target, place)
-}
-
-fn re_encrypt(place: &Place, target: &str, more: &[&str]) -> Value {
-    place.run(&[&["re-encrypt", "-d", target, "--format", "json"], more].concat()).json()
-}
-
-/// The keys of a place as a service has them.
-fn cipher(place: &Place) -> FieldCipher {
-    let policy = dbopt_policy::load::<EncryptionPolicy>(place.path("e.toml")).expect("good").policy;
-    FieldCipher::new(&policy, &Arc::new(policy.store().expect("keys"))).expect("keys")
-}
-
-async fn connect(target: &str) -> Client {
-    let (client, connection) = tokio_postgres::connect(target, NoTls).await.expect("connected");
-    tokio::spawn(connection);
-    client
-}
-
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(future)
-}
-
-/// Opens each value and compares it with the truth, its term too; how many values there are. Values in plain count when
-/// `plain` says that there may be some.
-fn verify(place: &Place, target: &str, may_be_plain: bool) -> usize {
-    let cipher = cipher(place);
-    let field = cipher.field("public", "customer", "email_sealed").expect("a column");
-    block_on(async {
-        let sql = "SELECT c.id::text, c.email, c.email_sealed, c.email_term, t.email FROM customer c JOIN truth t USING (id) ORDER BY id";
-        let rows = connect(target).await.query(sql, &[]).await.expect("rows");
-        for row in &rows {
-            let (id, plain): (&str, Option<&str>) = (row.get(0), row.get(1));
-            let (sealed, term): (Option<&[u8]>, Option<&[u8]>) = (row.get(2), row.get(3));
-            let truth: Option<&str> = row.get(4);
-            assert!(may_be_plain || plain.is_none(), "the value of {id} is in plain");
-            let value = match (plain, sealed) {
-                (Some(plain), _) => Some(plain.as_bytes().to_vec()),
-                (None, Some(sealed)) => {
-                    let value = field.open(&[id], sealed).unwrap_or_else(|error| panic!("{id}: {error}"));
-                    assert_eq!(term, field.terms(&value)[0].1.as_deref(), "the term of {id}");
-                    Some(value.to_vec())
-                }
-                (None, None) => None,
-            };
-            assert_eq!(value.as_deref(), truth.map(str::as_bytes), "the value of {id}");
-        }
-        rows.len()
-    })
-}
 
 #[test]
 fn plain_values_are_sealed_and_sealed_anew_by_each_new_key() {
@@ -140,7 +57,7 @@ fn plain_values_are_sealed_and_sealed_anew_by_each_new_key() {
     let held = ["destroy", "1", "-d", &target, "--yes", "--yes"];
     place.keys(&held).fails(2, "services may still seal by it");
     place.age();
-    place.keys(&held).fails(2, "570 values or terms are under key 1, and nothing was destroyed");
+    place.keys(&held).fails(2, "570 values, terms or keys of persons are under key 1, and nothing was destroyed");
     let done = re_encrypt(&place, &target, &[]);
     assert_eq!(done["tables"][0]["columns"][0]["resealed"], 270);
     assert_eq!(done["tables"][0]["columns"][1]["verified"], json!([{ "key": 3, "values": 300 }]));
@@ -310,137 +227,42 @@ fn keys_of_several_columns_odd_names_and_partitions() {
     });
 }
 
-/// SplitMix64 (Steele, Lea, Flood 2014).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % bound
-    }
-}
-
-/// An application in the middle of its own change: some of it still writes plain values, some of it sealed ones, and each
-/// transaction notes the truth.
-struct Application {
-    stop: Arc<AtomicBool>,
-    written: Arc<AtomicU64>,
-    thread: JoinHandle<()>,
-}
-
-impl Application {
-    fn start(place: &Place, target: &str, rows: u64) -> Self {
-        let (stop, written) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let (stopped, counter, target, cipher) =
-            (Arc::clone(&stop), Arc::clone(&written), target.to_owned(), cipher(place));
-        let thread = std::thread::spawn(move || {
-            block_on(async {
-                let mut client = connect(&target).await;
-                client.batch_execute("SET lock_timeout = '3s'").await.expect("set");
-                let mut random = Random(7);
-                while !stopped.load(Ordering::Relaxed) {
-                    write(&mut client, &cipher, &mut random, rows).await.expect("the application is not disturbed");
-                    counter.fetch_add(1, Ordering::Relaxed);
-                }
-            });
-        });
-        Self { stop, written, thread }
-    }
-
-    fn end(self) -> u64 {
-        self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().expect("it was not disturbed");
-        self.written.load(Ordering::Relaxed)
-    }
-}
-
-async fn write(
-    client: &mut Client,
-    cipher: &FieldCipher,
-    random: &mut Random,
-    rows: u64,
-) -> Result<(), tokio_postgres::Error> {
-    let transaction = client.transaction().await?;
-    for _ in 0..=random.below(3) {
-        let id = random.below(rows) + 1;
-        let (key, id) = (id.to_string(), id.cast_signed());
-        let value = format!("New{}@example.org", random.below(1 << 40));
-        let field = &cipher.fields()[0];
-        match random.below(5) {
-            0 | 1 => {
-                let sql = "UPDATE customer SET email = $2 WHERE id = $1";
-                transaction.execute(sql, &[&id, &value]).await?;
-            }
-            2 | 3 => {
-                let sealed = field.seal(&[&key], value.as_bytes()).expect("sealed");
-                let sql = "UPDATE customer SET email = NULL, email_sealed = $2, email_term = $3 WHERE id = $1";
-                transaction.execute(sql, &[&id, &sealed.value, &sealed.terms[0].1]).await?;
-            }
-            _ => {
-                transaction.execute("UPDATE customer SET other = other + 1 WHERE id = $1", &[&id]).await?;
-                continue;
-            }
-        }
-        transaction.execute("UPDATE truth SET email = $2 WHERE id = $1", &[&id, &value]).await?;
-    }
-    transaction.commit().await
-}
-
-/// A policy by which busy rows are not waited for.
-fn hasty(place: &Place) -> String {
-    let text = "policy = 'run'\nversion = 1\n[locks]\ntries = 2\nfirst_pause = '10ms'\nlongest_pause = '10ms'\n";
-    std::fs::write(place.path("run.toml"), text).expect("written");
-    place.path("run.toml").display().to_string()
-}
-
-fn start(place: &Place, target: &str) -> Child {
-    let mut command = command();
-    command
-        .args(["re-encrypt", "-q", "-d", target, "--run-policy", &hasty(place), "--policy"])
-        .arg(place.path("e.toml"));
-    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts")
-}
-
-/// Ended by SIGKILL at random moments beside an application that writes; a handful every day, and more by `cargo xtask
-/// torture re-encrypt`.
 #[test]
-#[expect(clippy::print_stderr, reason = "what was seen is told, by --nocapture")]
-fn nothing_is_lost_by_a_killed_run_or_a_concurrent_writer() {
-    const ROWS: u32 = 400;
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let points = number("DBOPT_TORTURE_POINTS").unwrap_or(3);
-    let seed = number("DBOPT_TORTURE_SEED").unwrap_or(1);
+fn what_looks_plain_and_is_not_is_left() {
     let cluster = Cluster::shared();
-    let (database, target, place) = shop(cluster, ROWS);
-    let application = Application::start(&place, &target, ROWS.into());
-    let (mut random, mut longest, mut amid) = (Random(seed), 2000, 0);
-    for point in 0..points {
-        let mut run = start(&place, &target);
-        std::thread::sleep(Duration::from_millis(random.below(longest)));
-        let has_ended = run.try_wait().expect("looked").is_some();
-        run.kill().expect("killed");
-        run.wait().expect("ended");
-        amid += u64::from(!has_ended);
-        assert_eq!(verify(&place, &target, true), ROWS as usize, "seed {seed}, point {point}");
-        let since = std::time::Instant::now();
-        // The server may still be busy with what the dead run has sent.
-        let rerun = place.run(&["re-encrypt", "-q", "-d", &target, "--run-policy", &hasty(&place)]);
-        assert!(matches!(rerun.code, 0 | 5), "seed {seed}, point {point}: {} {}", rerun.code, rerun.stderr);
-        longest = u64::try_from(since.elapsed().as_millis()).expect("short").max(200);
-        place.json(&["rotate", "customer"]);
-    }
-    let written = application.end();
-    eprintln!("{points} points, {amid} amid a run, {written} transactions of the application");
-    assert!(written > 10, "the application did not come to write: {written}");
-    let done = re_encrypt(&place, &target, &[]);
-    assert_eq!(done["tables"][0]["columns"][0]["left"], 0, "{done}");
-    assert_eq!(verify(&place, &target, false), ROWS as usize);
-    let active = place.json(&["list"])["keys"].as_array().expect("keys").len();
-    assert_eq!(done["tables"][0]["columns"][0]["verified"].as_array().map(Vec::len), Some(1), "{done}");
-    assert_eq!(done["tables"][0]["columns"][0]["verified"][0]["key"], json!(active), "{done}");
-    assert_eq!(database.value("SELECT count(*) FROM dbopt.journal WHERE closed_at IS NULL"), "0");
-    assert_eq!(dbopt(&["audit", "verify", "-d", &target]).code, 0);
+    let (database, target, place) = shop(cluster, 3);
+    // Of the specification of Fernet.
+    let token = "gAAAAAAdwJ6wAAECAwQFBgcICQoLDA0ODy021cpGVWKZ_eEwCGM4BLLF_5CV9dOPmrhuVUPgJobwOz7JcbmrR64jVmpU4IwqDA==";
+    database.execute(&format!(
+        "UPDATE customer SET email = '{token}' WHERE id = 1; UPDATE customer SET email = '' WHERE id = 2"
+    ));
+    let ran = place.run(&["re-encrypt", "-d", &target, "--format", "json"]);
+    assert_eq!(ran.code, 6, "{}", ran.stderr);
+    let view: Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    let email = &view["tables"][0]["columns"][0];
+    assert_eq!(email["unopened"], json!([{ "why": "fernet-token", "values": 1 }]), "{email}");
+    assert_eq!(email["sealed"], 2, "an empty value is one, too");
+    assert_eq!(database.value("SELECT string_agg(email, ',') FROM customer"), token);
+}
+
+#[test]
+fn triggers_and_rights_are_told_of() {
+    let cluster = Cluster::shared();
+    let (database, target, place) = shop(cluster, 3);
+    database.execute(
+        "CREATE TABLE seen (x text); CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
+             'BEGIN INSERT INTO seen VALUES (old.id); RETURN new; END';
+         CREATE TRIGGER note BEFORE UPDATE ON customer FOR EACH ROW EXECUTE FUNCTION note()",
+    );
+    let ran = place.run(&["re-encrypt", "-d", &target]);
+    assert_eq!(ran.code, 6, "{}", ran.stderr);
+    assert!(ran.stdout.contains("a trigger does not find a name"), "{}", ran.stdout);
+    assert!(ran.stderr.contains("stays there in plain"), "{}", ran.stderr);
+    database.execute("ALTER FUNCTION note() SET search_path = public");
+    re_encrypt(&place, &target, &[]);
+
+    let role = format!("reader_{}", database.name());
+    database.execute(&format!("CREATE ROLE {role} LOGIN; GRANT SELECT ON customer TO {role}"));
+    place.run(&["re-encrypt", "-d", &target, "-U", &role]).fails(2, "no-rights");
+    database.execute(&format!("REVOKE ALL ON customer FROM {role}; DROP ROLE {role}"));
 }

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use dbopt_testkit::{Cluster, Database};
+use dbopt_testkit::{Cluster, Database, Random};
 use serde_json::{Value, json};
 use support::{command, dbopt, ran};
 use tokio_postgres::NoTls;
@@ -79,19 +79,6 @@ fn advice() -> Value {
             "rollback": "CREATE INDEX CONCURRENTLY orders_unused ON public.orders USING btree (status, id);",
         }],
     })
-}
-
-/// SplitMix64 (Steele, Lea, Flood 2014): a point can be run again from its seed, as far as time allows.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % bound
-    }
 }
 
 /// An application that writes in transactions of a tenth of a second. It notes what goes wrong while the server is up.
@@ -182,7 +169,7 @@ fn number(variable: &str, otherwise: u64) -> u64 {
 fn apply_survives_its_end_at_any_point() {
     let points = number("DBOPT_TORTURE_POINTS", 6);
     let seed = number("DBOPT_TORTURE_SEED", 20_261_121);
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let cluster = Cluster::builder().start().expect("a cluster");
     let database = cluster.database();
     database.execute(TABLES);

@@ -33,7 +33,9 @@ pub enum KeyOwner {
 }
 
 impl KeyOwner {
-    const fn version(self) -> u8 {
+    /// The first byte of values under such keys.
+    #[must_use]
+    pub const fn version(self) -> u8 {
         match self {
             Self::Ring => VERSION,
             Self::Subject => SUBJECT_VERSION,

@@ -196,7 +196,8 @@ impl KeyRing {
             return Err(OpenError::WrongOwner);
         }
         let cipher = self.opening(envelope.key, envelope.algorithm)?;
-        let associated = cell.associated(&header(envelope.owner, envelope.algorithm, envelope.key)).ok_or(OpenError::Rejected)?;
+        let associated =
+            cell.associated(&header(envelope.owner, envelope.algorithm, envelope.key)).ok_or(OpenError::Rejected)?;
         let mut value = Zeroizing::new(envelope.value.to_vec());
         cipher.open(envelope.nonce, &associated, &mut value, envelope.tag).map_err(|_| OpenError::Rejected)?;
         Ok(value)

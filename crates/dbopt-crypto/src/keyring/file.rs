@@ -66,6 +66,9 @@ impl FileError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Source(error) => error.hint(),
+            Self::Parse { .. } => {
+                Some("restore a copy of it; without it, what its keys have sealed is lost".to_owned())
+            }
             _ => None,
         }
     }

@@ -158,6 +158,14 @@ impl Field {
         Some(versions.iter().filter_map(|version| version.term(text)).collect())
     }
 
+    /// The keys of the persons whose values are in the column, where the rule names a `subject`.
+    #[cfg(feature = "subjects")]
+    #[must_use]
+    pub fn subjects(&self) -> Option<crate::SubjectTable> {
+        self.rule.subject.as_ref()?;
+        Some(crate::SubjectTable::new(Arc::clone(&self.store), self.rule.purpose.clone()))
+    }
+
     /// Whether a sealed value should be sealed anew: it is under another key than the active one, or under a person's and
     /// should not be, or the other way round.
     pub fn is_stale(&self, sealed: &[u8]) -> Result<bool, FieldCipherError> {

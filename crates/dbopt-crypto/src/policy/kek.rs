@@ -5,8 +5,8 @@ use std::{path::PathBuf, time::Duration};
 use dbopt_policy::{Fault, FromValue, SecretRef, Shape, Table, Value};
 
 use crate::{
-    CommandService, CommandSource, EnvironmentSource, FileSource, Key, KeyError, KeyId, KeyProvider, KeySource,
-    KeyringFile, LocalProvider, ServiceProvider, SourceError,
+    CommandService, CommandSource, EnvironmentSource, FileError, FileSource, Key, KeyError, KeyId, KeyProvider,
+    KeySource, KeyringFile, LocalProvider, ServiceProvider, SourceError,
 };
 
 /// A key-encryption key.
@@ -140,7 +140,8 @@ impl FromValue for KeyringPath {
             && let Err(error) = KeyringFile::new(&path).read()
         {
             if !error.is_missing() {
-                let code = if error.hint().is_some() { "open-keys" } else { "bad-keys" };
+                let is_open = matches!(error, FileError::Source(SourceError::Permissions { .. }));
+                let code = if is_open { "open-keys" } else { "bad-keys" };
                 let fault = Fault::new(code, error.to_string());
                 value.reject(match error.hint() {
                     Some(hint) => fault.help(format!("{}.", sentence(&hint))),

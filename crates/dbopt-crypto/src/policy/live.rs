@@ -160,6 +160,9 @@ impl<'a> Review<'a> {
         for name in rule.row.iter().filter(|name| self.find(name).is_none()).collect::<Vec<_>>() {
             self.error("missing-column", format!("there is no column `{}`", self.name(name)), "Correct `row`.");
         }
+        if let Some(subject) = rule.subject.as_ref().filter(|name| self.find(name).is_none()) {
+            self.error("missing-column", format!("there is no column `{}`", self.name(subject)), "Correct `subject`.");
+        }
         if rule.row.iter().all(|name| self.find(name).is_some()) && !self.table.keys.iter().any(|key| is_row(&key)) {
             let message = format!("`row` of `{}` is no key of the table", rule.name());
             self.error(

@@ -35,8 +35,7 @@ impl CommandService {
     /// The program of this name or path, and its arguments. It may take ten seconds for each key.
     #[must_use]
     pub fn new(program: impl Into<OsString>, arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
-        let arguments = arguments.into_iter().map(Into::into).collect();
-        Self(Program { name: program.into(), arguments, longest: Program::LONGEST })
+        Self(Program::new(program, arguments))
     }
 
     /// The same, with another time that it may take.
@@ -57,17 +56,13 @@ impl CommandService {
         let mut printed = printed.map_err(|error| match error {
             ProgramError::Code(65) => ServiceError::Rejected,
             ProgramError::Code(75) | ProgramError::Slow(_) | ProgramError::Signal(_) => {
-                ServiceError::Unavailable(format!("program `{}`: {error}", self.name()))
+                ServiceError::Unavailable(format!("program `{}`: {error}", self.0.name()))
             }
-            error => ServiceError::Refused(format!("program `{}`: {error}", self.name())),
+            error => ServiceError::Refused(format!("program `{}`: {error}", self.0.name())),
         })?;
         printed.retain(|byte| !byte.is_ascii_whitespace());
-        let no_base64 = || ServiceError::Refused(format!("program `{}` printed no base64", self.name()));
+        let no_base64 = || ServiceError::Refused(format!("program `{}` printed no base64", self.0.name()));
         STANDARD.decode(&*printed).map(Zeroizing::new).map_err(|_| no_base64())
-    }
-
-    fn name(&self) -> String {
-        self.0.name.to_string_lossy().into_owned()
     }
 }
 

@@ -17,8 +17,7 @@ impl CommandSource {
     /// The program of this name or path, and its arguments. It may take ten seconds.
     #[must_use]
     pub fn new(program: impl Into<OsString>, arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
-        let arguments = arguments.into_iter().map(Into::into).collect();
-        Self(Program { name: program.into(), arguments, longest: Program::LONGEST })
+        Self(Program::new(program, arguments))
     }
 
     /// The same, with another time that it may take.
@@ -27,17 +26,13 @@ impl CommandSource {
         self.0.longest = longest;
         self
     }
-
-    fn name(&self) -> String {
-        self.0.name.to_string_lossy().into_owned()
-    }
 }
 
 impl KeySource for CommandSource {
     fn load(&self) -> Result<Key, SourceError> {
-        let failed = |source| SourceError::Program { program: self.name(), source };
+        let failed = |source| SourceError::Program { program: self.0.name(), source };
         let printed = self.0.run(&[], &[], b"", MOST_TEXT).map_err(failed)?;
-        let place = || format!("program `{}`", self.name());
+        let place = || format!("program `{}`", self.0.name());
         Key::parse(&printed).map_err(|error| SourceError::Key { place: place(), error })
     }
 }

@@ -49,6 +49,17 @@ impl Program {
     /// How long a program may take, when nothing else is said.
     pub(crate) const LONGEST: Duration = Duration::from_secs(10);
 
+    /// The program of this name or path, and its arguments.
+    pub(crate) fn new(name: impl Into<OsString>, arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
+        let arguments = arguments.into_iter().map(Into::into).collect();
+        Self { name: name.into(), arguments, longest: Self::LONGEST }
+    }
+
+    /// Its name in messages.
+    pub(crate) fn name(&self) -> String {
+        self.name.to_string_lossy().into_owned()
+    }
+
     /// Runs it with `extra` arguments and `input`, and gives at most `most` bytes that it printed.
     pub(crate) fn run(
         &self,
@@ -123,7 +134,7 @@ mod tests {
     use super::*;
 
     fn shell(script: &str) -> Program {
-        Program { name: "sh".into(), arguments: vec!["-c".into(), script.into()], longest: Duration::from_secs(20) }
+        Program { longest: Duration::from_secs(20), ..Program::new("sh", ["-c", script]) }
     }
 
     #[test]

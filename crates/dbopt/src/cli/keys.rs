@@ -22,7 +22,7 @@ pub(crate) enum Keys {
     /// Retire an active key with none in its place, so that nothing more is sealed by it
     #[command(after_help = CHANGES)]
     Retire(KeysRetire),
-    /// Destroy a retired key for good, and with it all values that are under it
+    /// Destroy a retired key, or the key of a person, for good, and with it all values that are under it
     #[command(
         after_help = "Exit codes: 0 destroyed, 2 usage, a wrong answer, or values that are under the key, 3 connection, 6 the end \
                       could not be recorded, 70 internal error, 75 another program is changing the key ring."
@@ -115,10 +115,17 @@ pub(crate) struct KeysRetire {
 
 /// `dbopt keys destroy`
 #[derive(Args, Clone, Debug)]
+#[command(group = clap::ArgGroup::new("what").required(true))]
 pub(crate) struct KeysDestroy {
     /// Number of the key
-    #[arg(value_name = "NUMBER", value_parser = key_number)]
-    pub(crate) number: KeyNumber,
+    #[arg(value_name = "NUMBER", value_parser = key_number, group = "what")]
+    pub(crate) number: Option<KeyNumber>,
+    /// The key of this person, as the column `subject` of the policy names them; `-` reads the name from standard input
+    #[arg(long, value_name = "NAME", group = "what", requires = "dbname", conflicts_with = "lose_values")]
+    pub(crate) subject: Option<String>,
+    /// Purpose whose keys wrap the person's, when the policy has persons under several
+    #[arg(long, value_name = "PURPOSE", value_parser = key_id, requires = "subject")]
+    pub(crate) purpose: Option<KeyId>,
     /// Answer a question in advance; there are two, so it is to be given twice
     #[arg(long, action = clap::ArgAction::Count)]
     pub(crate) yes: u8,

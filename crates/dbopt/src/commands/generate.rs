@@ -41,6 +41,7 @@ pub(crate) fn schema(of: SchemaOf) -> Result<Exit, Failure> {
         SchemaOf::Doctor => schemars::schema_for!(view::doctor::DoctorView).to_value(),
         SchemaOf::Explain => schemars::schema_for!(view::explain::ExplainView).to_value(),
         SchemaOf::Keys => schemars::schema_for!(view::keys::KeysView).to_value(),
+        SchemaOf::KeysDestroySubject => schemars::schema_for!(view::keys::ErasedView).to_value(),
         SchemaOf::KeysStatus => schemars::schema_for!(view::keys::KeysStatusView).to_value(),
         SchemaOf::LimitsCheck => schemars::schema_for!(view::limits::LimitsView).to_value(),
         SchemaOf::LimitsSimulate => schemars::schema_for!(view::simulation::SimulationView).to_value(),

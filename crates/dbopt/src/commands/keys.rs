@@ -2,6 +2,7 @@
 
 mod change;
 mod destroy;
+mod person;
 mod record;
 mod status;
 
@@ -47,8 +48,9 @@ pub(super) fn policy(context: &Context, of: &KeysOf, secrets: bool) -> Result<En
             context.stderr.findings(&loaded.findings);
             Ok(loaded.policy)
         }
-        Err(refused) => {
+        Err(mut refused) => {
             let name = of.policy.display();
+            refused.findings.retain(|finding| finding.code.0 != "missing-keys");
             Err(Failure::usage(format!("the policy `{name}` cannot be used, and nothing was done"))
                 .findings(refused.findings))
         }
@@ -69,7 +71,8 @@ pub(super) fn file(error: FileError) -> Failure {
 pub(super) fn unread(error: FileError, policy: &EncryptionPolicy) -> Failure {
     if error.is_missing() {
         let message = format!("there is no key ring `{}` yet", policy.keyring.display());
-        return Failure::usage(message).hint("make it, and the first keys, by `dbopt keys new`");
+        return Failure::usage(message)
+            .hint("if values are sealed already, restore a copy of it; else make it by `dbopt keys new`");
     }
     file(error)
 }

@@ -147,6 +147,7 @@ fn keys_away(error: StoreError) -> Failure {
 pub(super) fn failure(error: dbopt_reencrypt::Error) -> Failure {
     match error {
         dbopt_reencrypt::Error::Session(error) => connect::failure(error),
+        dbopt_reencrypt::Error::Subjects(error) => Failure::new(Exit::Connection, error.to_string()),
         other => Failure::new(Exit::Internal, other.to_string()),
     }
 }

@@ -4,12 +4,29 @@ use dbopt_finding::Finding;
 use dbopt_report::{Document, Style, Table, Text};
 
 use super::re_encrypt;
-use crate::view::keys::{KeyView, KeysStatusView, KeysView, RingView};
+use crate::view::keys::{ErasedView, KeyView, KeysStatusView, KeysView, RingView};
 
 /// The keys of a ring.
 pub(crate) fn keys(view: &KeysView) -> Document {
     let mut document = Document::default();
     ring(&mut document, &view.ring, &view.changed);
+    document
+}
+
+/// A person's key that is gone.
+pub(crate) fn erased(view: &ErasedView) -> Document {
+    let mut document = Document::default();
+    document.paragraph(format!(
+        "Key {} of a person, of purpose {}, is gone; {} values open nowhere any more, but in services that have used the key in the \
+         last minute.",
+        view.number, view.purpose, view.values
+    ));
+    if view.terms > 0 {
+        document.paragraph(format!(
+            "{} terms of blind indexes are left in the person's rows. `dbopt re-encrypt` removes them.",
+            view.terms
+        ));
+    }
     document
 }
 

@@ -22,7 +22,7 @@ pub(crate) fn document(view: &ReEncryptView) -> Document {
             Text::from(column.sealed.to_string()),
             Text::from(column.resealed.to_string()),
             Text::from(column.terms.to_string()),
-            Text::from(if column.complete { under(&column.verified) } else { "not all looked at".to_owned() }),
+            Text::from(if column.complete { opened(column) } else { "not all looked at".to_owned() }),
             unopened(column),
             Text::from(column.left.to_string()),
         ]);
@@ -64,12 +64,29 @@ pub(crate) fn counted(document: &mut Document, counted: &[CountedView]) {
         table.push([
             Text::from(column.column.clone()),
             Text::styled(style, column.plain.to_string()),
-            Text::from(under(&column.keys)),
+            Text::from(sealed(column)),
             Text::from(column.malformed.to_string()),
             Text::from(terms.collect::<Vec<_>>().join("; ")),
         ]);
     }
     document.table(table);
+}
+
+/// Values that open, by key of the ring, and those of persons together.
+fn opened(column: &ColumnView) -> String {
+    let persons = (column.of_persons > 0).then(|| format!("of persons: {}", column.of_persons));
+    [under(&column.verified)].into_iter().filter(|keys| !keys.is_empty()).chain(persons).collect::<Vec<_>>().join(", ")
+}
+
+/// Sealed values, by key of the ring, and those of persons together.
+fn sealed(column: &CountedView) -> String {
+    let persons = column.persons.iter().flat_map(|persons| {
+        let keys = persons.keys.iter().map(|under| under.values).sum::<u64>();
+        let values = format!("of persons: {} (of {keys} keys)", persons.values);
+        [Some(values), (persons.erased > 0).then(|| format!("erased: {}", persons.erased))]
+    });
+    let keys = Some(under(&column.keys)).filter(|keys| !keys.is_empty());
+    [keys].into_iter().chain(persons).flatten().collect::<Vec<_>>().join(", ")
 }
 
 fn under(keys: &[UnderKeyView]) -> String {

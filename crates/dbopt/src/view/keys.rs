@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use dbopt_crypto::{KeyNumber, Keyring, KeyringEntry};
+use dbopt_crypto::{KeyId, KeyNumber, Keyring, KeyringEntry};
 use dbopt_finding::Finding;
-use dbopt_reencrypt::Counted;
+use dbopt_reencrypt::{Counted, CountedPerson};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -36,6 +36,22 @@ pub(crate) struct KeysStatusView {
     pub(crate) counted: Vec<CountedView>,
     /// What is to be done about keys, and with a database about its columns.
     pub(crate) findings: Vec<FindingView>,
+}
+
+/// What `dbopt keys destroy --subject` did. Whose key it was is not in it.
+#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[schemars(title = "dbopt keys destroy --subject")]
+pub(crate) struct ErasedView {
+    /// Version of this format.
+    pub(crate) schema_version: u32,
+    /// Purpose of the keys that wrapped it.
+    pub(crate) purpose: String,
+    /// Number of the key that is gone, which the values under it still say.
+    pub(crate) number: u32,
+    /// Values that open nowhere any more.
+    pub(crate) values: u64,
+    /// Terms of blind indexes of the person's rows, which `dbopt re-encrypt` removes.
+    pub(crate) terms: u64,
 }
 
 /// A key ring.
@@ -79,6 +95,19 @@ impl KeysView {
             schema_version: SCHEMA_VERSION,
             ring: RingView::new(file, ring),
             changed: changed.iter().map(|number| number.get()).collect(),
+        }
+    }
+}
+
+impl ErasedView {
+    /// The view of a person's key that is gone.
+    pub(crate) fn new(purpose: &KeyId, number: KeyNumber, found: &CountedPerson) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            purpose: purpose.to_string(),
+            number: number.get(),
+            values: found.values,
+            terms: found.terms,
         }
     }
 }

@@ -67,6 +67,10 @@ pub(crate) struct ColumnView {
     pub(crate) terms: u64,
     /// Values that were opened, by the key that they are under.
     pub(crate) verified: Vec<UnderKeyView>,
+    /// Values that were opened by the keys of the persons whose they are.
+    pub(crate) of_persons: u64,
+    /// Keys of persons that were wrapped anew by the active key.
+    pub(crate) rewrapped: u64,
     /// Values that do not open, by why.
     pub(crate) unopened: Vec<UnopenedView>,
     /// Values still in plain, under another key or with other terms, in rows that could not be written.
@@ -87,7 +91,7 @@ pub(crate) struct UnderKeyView {
 /// Values that do not open.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub(crate) struct UnopenedView {
-    /// `erased` when their key was destroyed; `unknown-key`, `rejected` or `malformed`.
+    /// `erased` when their key was destroyed; `unknown-key`, `rejected`, `no-subject` or `malformed`.
     pub(crate) why: String,
     /// How many values.
     pub(crate) values: u64,
@@ -108,6 +112,19 @@ pub(crate) struct CountedView {
     pub(crate) keys: Vec<UnderKeyView>,
     /// Its blind indexes.
     pub(crate) indexes: Vec<CountedIndexView>,
+    /// Where the policy says whose the values are, what is under keys of persons.
+    pub(crate) persons: Option<CountedPersonsView>,
+}
+
+/// What is under keys of persons.
+#[derive(Clone, Debug, JsonSchema, Serialize)]
+pub(crate) struct CountedPersonsView {
+    /// Values under keys that are still there.
+    pub(crate) values: u64,
+    /// Values whose keys are gone.
+    pub(crate) erased: u64,
+    /// Keys of persons of the purpose, by the key that wraps them.
+    pub(crate) keys: Vec<UnderKeyView>,
 }
 
 /// What is in a column of terms.
@@ -185,6 +202,8 @@ impl ColumnView {
             resealed: tally.resealed,
             terms: tally.terms,
             verified: under(&tally.verified),
+            of_persons: tally.of_persons,
+            rewrapped: tally.rewrapped,
             unopened: unopened
                 .map(|(why, values)| UnopenedView { why: why.name().to_owned(), values: *values })
                 .collect(),
@@ -209,6 +228,11 @@ impl CountedView {
             malformed: counted.malformed,
             keys: under(&counted.keys),
             indexes: counted.indexes.iter().map(index).collect(),
+            persons: counted.persons.as_ref().map(|persons| CountedPersonsView {
+                values: persons.values,
+                erased: persons.erased,
+                keys: under(&persons.keys),
+            }),
         }
     }
 }

@@ -2,11 +2,11 @@
 
 use std::io::{BufRead as _, Write as _};
 
-use dbopt_crypto::{EncryptionPolicy, KeyKind, KeyState, KeyStore, KeyringEntry};
+use dbopt_crypto::{EncryptionPolicy, KeyKind, KeyNumber, KeyState, KeyStore, KeyringEntry};
 use jiff::Timestamp;
 use serde_json::{Map, json};
 
-use super::{change, file, policy, print, record::Recorder, refused, status, unread};
+use super::{change, file, person, policy, print, record::Recorder, refused, status, unread};
 use crate::{
     cli::keys::KeysDestroy,
     commands::{Context, secret},
@@ -15,8 +15,16 @@ use crate::{
     view::keys::KeysView,
 };
 
-/// Destroys a key.
+/// Destroys a key of the ring, or of a person.
 pub(super) fn run(context: &Context, args: &KeysDestroy) -> Result<Exit, Failure> {
+    match (&args.subject, args.number) {
+        (Some(subject), _) => person::run(context, args, subject),
+        (None, Some(number)) => of_ring(context, args, number),
+        (None, None) => Err(Failure::usage("it is not said which key")),
+    }
+}
+
+fn of_ring(context: &Context, args: &KeysDestroy, number: KeyNumber) -> Result<Exit, Failure> {
     let policy = policy(context, &args.of, false)?;
     let recorder = Recorder::open(context, &args.record)?.ok_or_else(|| {
         Failure::usage("a key is not destroyed without a record of it")
@@ -24,8 +32,8 @@ pub(super) fn run(context: &Context, args: &KeysDestroy) -> Result<Exit, Failure
     })?;
     let locked = policy.keyring_file().lock().map_err(file)?;
     let before = locked.read().map_err(|error| unread(error, &policy))?;
-    let ring = before.with_destroyed(args.number, Timestamp::now()).map_err(refused)?;
-    let entry = before.entry(args.number).ok_or_else(Failure::internal)?;
+    let ring = before.with_destroyed(number, Timestamp::now()).map_err(refused)?;
+    let entry = before.entry(number).ok_or_else(Failure::internal)?;
     refuse_fresh(args, entry, Timestamp::now())?;
     let lost = lost(context, args, &policy, entry)?;
     confirm(args, entry, lost)?;
@@ -68,9 +76,15 @@ fn lost(
     let indexes = indexes.filter(|index| entry.kind == KeyKind::Index && index.purpose == entry.purpose.as_str());
     let terms =
         indexes.flat_map(|index| &index.versions).filter(|(version, _)| u32::from(**version) == entry.generation);
-    let lost = values + terms.map(|(_, count)| count).sum::<u64>();
+    // Columns of a purpose all count the same keys of persons.
+    let persons = counted.iter().filter(|column| column.purpose == entry.purpose.as_str());
+    let persons = persons.filter_map(|column| column.persons.as_ref()?.keys.get(&entry.number)).max();
+    let lost = values + terms.map(|(_, count)| count).sum::<u64>() + persons.copied().unwrap_or_default();
     if lost > 0 && !args.lose_values {
-        let message = format!("{lost} values or terms are under key {}, and nothing was destroyed", entry.number);
+        let message = format!(
+            "{lost} values, terms or keys of persons are under key {}, and nothing was destroyed",
+            entry.number
+        );
         return Err(Failure::usage(message)
             .hint("`dbopt re-encrypt` seals them anew; to have them lost, write `--lose-values`"));
     }
@@ -86,11 +100,15 @@ fn confirm(args: &KeysDestroy, entry: &KeyringEntry, lost: Option<u64>) -> Resul
         Some(count) => format!("{count} values or terms are lost with it"),
         None => "all values that are under it are lost with it".to_owned(),
     };
-    let questions = [
-        (format!("Key {number} of purpose `{purpose}` goes for good; {values}. Type its number: "), number.to_string()),
-        ("Type `destroy` to destroy it: ".to_owned(), "destroy".to_owned()),
-    ];
-    for (question, answer) in questions.iter().skip(args.yes.into()) {
+    let question = format!("Key {number} of purpose `{purpose}` goes for good; {values}. Type its number: ");
+    answered(args, &question, &number.to_string())
+}
+
+/// Asks to name what is destroyed, and then to say so, unless that is answered already.
+pub(super) fn answered(args: &KeysDestroy, question: &str, answer: &str) -> Result<(), Failure> {
+    for (question, answer) in
+        [(question, answer), ("Type `destroy` to destroy it: ", "destroy")].into_iter().skip(args.yes.into())
+    {
         if !secret::is_typed() {
             return Err(Failure::usage("nobody is there to be asked, and nothing was destroyed")
                 .hint("there are two questions; `--yes --yes` answers both"));

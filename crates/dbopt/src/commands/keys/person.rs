@@ -17,13 +17,17 @@ use crate::{
 };
 
 /// The migration that makes the table of keys of persons.
-const MIGRATION: u32 = 6;
+const MIGRATION: u32 = 7;
 
 /// Destroys the key of a person.
 pub(super) fn run(context: &Context, args: &KeysDestroy, subject: &str) -> Result<Exit, Failure> {
     let policy = policy(context, &args.of, false)?;
     let purpose = purpose(args, &policy)?;
-    let name = if subject == "-" { secret::line()? } else { subject.to_owned() };
+    let name = match subject {
+        "-" => String::from_utf8(secret::read("Name of the person: ")?.to_vec())
+            .map_err(|_| Failure::usage("the name of the person is not UTF-8"))?,
+        name => name.to_owned(),
+    };
     let subject = SubjectId::of(&name);
     let recorder = Recorder::open(context, &args.record)?.ok_or_else(Failure::internal)?;
     let ring = policy.keyring_file().read().map_err(|error| unread(error, &policy))?;
@@ -57,7 +61,6 @@ pub(super) fn run(context: &Context, args: &KeysDestroy, subject: &str) -> Resul
 fn purpose<'a>(args: &'a KeysDestroy, policy: &'a EncryptionPolicy) -> Result<&'a KeyId, Failure> {
     let mut with_persons: Vec<&KeyId> =
         policy.columns.iter().filter(|rule| rule.subject.is_some()).map(|rule| &rule.purpose).collect();
-    with_persons.dedup();
     with_persons.sort_unstable();
     with_persons.dedup();
     match (&args.purpose, with_persons.as_slice()) {

@@ -63,6 +63,12 @@ impl<'a> Recorder<'a> {
             let profile =
                 SessionProfile { read_only: false, search_path: Some(Vec::new()), ..SessionProfile::reading() };
             let session = connect::open_as(self.context, connection, &profile).await?;
+            if session.in_recovery() {
+                return Err(Failure::usage(
+                    "the server is a standby, where nothing can be recorded, and nothing was done",
+                )
+                .hint("connect to the primary"));
+            }
             migrate::require(&session, MIGRATION, connection).await?;
             let rows = session.query("SELECT current_user::text", &[]).await.map_err(connect::failure)?;
             // A role may have any name, and a record may not hold control characters there.

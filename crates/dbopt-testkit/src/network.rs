@@ -11,12 +11,17 @@ const OWN: &str = "DBOPT_OWN_NETWORK";
 const WAYS: [&[&str]; 2] = [&["--net"], &["--user", "--map-current-user", "--keep-caps", "--net"]];
 
 /// Whether this process is in a network of its own.
-pub(crate) fn is_own() -> bool {
+#[must_use]
+pub fn is_own() -> bool {
     std::env::var_os(OWN).is_some()
 }
 
 /// Runs one ignored test of this program in a network of its own; whether it went well. None where there cannot be one.
-pub(crate) fn run_in_own(test: &str) -> Option<bool> {
+///
+/// # Panics
+/// When the test cannot be started.
+#[must_use]
+pub fn run_in_own(test: &str) -> Option<bool> {
     let unshare = |way: &[&str], script: &str| {
         let mut command = Command::new("unshare");
         command.args(way).args(["sh", "-c", script]).arg(std::env::current_exe().expect("this program is a file"));
@@ -33,7 +38,10 @@ pub(crate) fn run_in_own(test: &str) -> Option<bool> {
 }
 
 /// Cuts the network, or mends it.
-pub(crate) fn set(is_up: bool) {
+///
+/// # Panics
+/// In a network that is not the test's own.
+pub fn set(is_up: bool) {
     assert!(is_own(), "nobody else's network is cut");
     let status = Command::new("ip").args(["link", "set", "lo", if is_up { "up" } else { "down" }]).status();
     assert!(status.expect("ip starts").success(), "the loopback cannot be set");
