@@ -225,3 +225,15 @@ fn a_ring_that_was_lost_or_cut_off_is_not_made_anew_by_chance() {
     refused.fails(2, "missing-secret");
     assert!(!refused.stderr.contains("Run `dbopt keys new`"), "{}", refused.stderr);
 }
+
+#[test]
+fn a_change_is_not_recorded_on_a_standby() {
+    let place = Place::new();
+    place.json(&["new"]);
+    let standby = dbopt_testkit::Cluster::builder().standby().start().expect("a standby");
+    let target = standby.conn_string("postgres");
+    place
+        .keys(&["rotate", "customer", "-d", &target])
+        .fails(2, "the server is a standby, where nothing can be recorded");
+    assert_eq!(place.json(&["list"])["keys"].as_array().map(Vec::len), Some(2));
+}

@@ -266,3 +266,24 @@ fn triggers_and_rights_are_told_of() {
     place.run(&["re-encrypt", "-d", &target, "-U", &role]).fails(2, "no-rights");
     database.execute(&format!("REVOKE ALL ON customer FROM {role}; DROP ROLE {role}"));
 }
+
+/// A search for few rows among many looks at a page of them, and ends: no snapshot is held while all of the table is read.
+#[test]
+fn a_search_looks_at_pages() {
+    let cluster = Cluster::builder().setting("log_statement", "all").start().expect("a cluster");
+    let (database, target, place) = shop(&cluster, 25_000);
+    database.execute("UPDATE customer SET email = NULL, phone = NULL WHERE id NOT IN (1, 9999, 10000, 10001, 25000)");
+    database.execute("UPDATE truth t SET email = c.email FROM customer c WHERE c.id = t.id; VACUUM ANALYZE customer");
+    let done = re_encrypt(&place, &target, &[]);
+    let columns = &done["tables"][0]["columns"];
+    assert_eq!((&columns[0]["sealed"], &columns[1]["sealed"]), (&json!(3), &json!(5)), "{done}");
+    assert_eq!(verify(&place, &target, false), 25_000);
+    let log = std::fs::read_to_string(cluster.log_path()).expect("the log");
+    // Twice: for what is to be done, and until nothing is left.
+    let searches = log.lines().filter(|line| line.contains("substr(t.email_sealed, 1, 6)"));
+    let (bounded, open): (Vec<_>, Vec<_>) = searches.partition(|line| line.contains("<= ROW("));
+    assert!(bounded.len() >= 4, "{bounded:?}");
+    // What is behind the last page is less than one.
+    assert!(open.iter().all(|line| line.contains("ROW(t.id) > ROW(")) && !open.is_empty(), "{open:?}");
+    assert_eq!(log.lines().filter(|line| line.contains("OFFSET 9999 LIMIT 1")).count() % 3, 0);
+}

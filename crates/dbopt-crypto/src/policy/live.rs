@@ -216,7 +216,7 @@ impl<'a> Review<'a> {
             self.warning("sealed-indexed", message, "Drop it, and index a column of terms.");
         }
         if column.has_statistics {
-            self.statistics(&name);
+            self.statistics(&column.column);
         }
     }
 
@@ -232,7 +232,7 @@ impl<'a> Review<'a> {
             self.warning("plain-foreign-key", message, "Refer by another column.");
         }
         if column.has_statistics {
-            self.statistics(&name);
+            self.statistics(&column.column);
         }
         let distinct = column.distinct.filter(|distinct| *distinct >= 1.0);
         for index in &self.rule.indexes {
@@ -263,9 +263,13 @@ impl<'a> Review<'a> {
         }
     }
 
-    fn statistics(&mut self, name: &str) {
-        let message = format!("values of `{name}` are in the table's statistics");
-        let help = "Run `ALTER TABLE … ALTER COLUMN … SET STATISTICS 0`, and `ANALYZE` when no plain value is left.";
+    fn statistics(&mut self, column: &str) {
+        let message = format!("values of `{}` are in the table's statistics", self.name(column));
+        let table = self.rule.table_name();
+        let help = format!(
+            "Run `ALTER TABLE {table} ALTER COLUMN {} SET STATISTICS 0`, and `ANALYZE {table}` when no plain value is left.",
+            super::column::quoted(column)
+        );
         self.warning("values-in-statistics", message, help);
     }
 
