@@ -110,6 +110,11 @@ const KEYS: &str = "
                             AND NOT a.attnotnull)
     ORDER BY i.indisprimary DESC, i.indexrelid";
 
+/// Asked so that a role without rights on the schema is told that later, and of what matters.
+const SUBJECT_KEYS: &str = "
+    SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+                   WHERE n.nspname = 'dbopt' AND c.relname = 'subject_key')";
+
 const SERVER: &str = "
     SELECT pg_catalog.current_setting('log_statement'), pg_catalog.current_setting('log_min_error_statement'),
            (SELECT s.setting::bigint FROM pg_catalog.pg_settings s WHERE s.name = 'log_min_duration_statement'),
@@ -128,7 +133,7 @@ impl Catalogue {
         let (schemas, tables): (Vec<&str>, Vec<&str>) = names.into_iter().unzip();
         let mut catalogue =
             Self { facts: DatabaseFacts { server: server(session).await?, ..Default::default() }, ..Self::default() };
-        let rows = session.query("SELECT pg_catalog.to_regclass('dbopt.subject_key') IS NOT NULL", &[]).await?;
+        let rows = session.query(SUBJECT_KEYS, &[]).await?;
         catalogue.has_subject_keys = rows.first().is_some_and(|row| row.get(0));
         for row in session.query(TABLES, &[&schemas, &tables]).await? {
             let mut table = Table {
