@@ -133,7 +133,7 @@ impl<'a> Arena<'a> {
         let seed = number("DBOPT_TORTURE_SEED", 20_261_121);
         let (database, target, place) = shop(cluster, ROWS);
         let application = Application::start(&place, &target);
-        let took = Duration::from_secs(2);
+        let took = Duration::from_millis(300);
         Self { cluster, database, place, target, application, random: Random::new(seed), seed, took }
     }
 
