@@ -8,6 +8,7 @@
 //! value of a person is in what they print.
 #![warn(missing_docs)]
 
+pub mod export;
 mod graph;
 pub mod infer;
 mod policy;
