@@ -12,6 +12,7 @@ pub mod export;
 mod graph;
 pub mod infer;
 mod policy;
+pub mod verify;
 mod walk;
 
 pub use graph::{By, Edge, EdgeId, ForeignKey, Graph, Identity, KeyColumn, Node, NodeColumn, NodeId, OnDelete};
