@@ -12,6 +12,7 @@ pub mod export;
 mod graph;
 pub mod infer;
 mod policy;
+pub mod residue;
 pub mod verify;
 mod walk;
 
