@@ -14,6 +14,8 @@ const NAMES: [&str; 21] = [
     "audit",
     "doctor",
     "explain",
+    "gdpr-lint",
+    "gdpr-plan",
     "keys",
     "keys-destroy-subject",
     "keys-status",

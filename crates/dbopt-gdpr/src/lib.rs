@@ -2,7 +2,8 @@
 //!
 //! A [`GdprPolicy`] says who the persons are and what is theirs. [`Graph`] puts it together with what a database says of
 //! its tables, and [`Graph::uncovered`] finds what the policy does not speak of. [`walk`] finds the rows of one person, as full keys
-//! table by table ([`Found`]).
+//! table by table ([`Found`]), and [`plan()`] says what an erasure would do with them, in which order, and what that would do to the
+//! rows of others.
 //!
 //! All functions that ask a server take a session of the caller, as of a service's own pool. None of them changes anything, and no
 //! value of a person is in what they print.
@@ -11,6 +12,7 @@
 pub mod export;
 mod graph;
 pub mod infer;
+mod plan;
 mod policy;
 pub mod residue;
 pub mod verify;
@@ -18,6 +20,10 @@ mod walk;
 
 pub use graph::{By, Edge, EdgeId, ForeignKey, Graph, Identity, KeyColumn, Node, NodeColumn, NodeId, OnDelete};
 
+pub use plan::{
+    Effect, Kept, Lock, MissingIndex, Part, Plan, SUBJECT_CONTEXT, Statement, StatementKind, TablePlan, Value, Whose,
+    plan, pseudonym,
+};
 pub use policy::{
     Basis, Class, ColumnErase, ColumnRule, Detach, GdprPolicy, Hash, HoldRule, HoldSource, IdentifierRule, Keep, Match,
     PseudonymError, PseudonymKey, Purpose, ReferenceErase, ReferenceKind, ReferenceRule, Retention, RowErase,

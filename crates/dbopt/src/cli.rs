@@ -1,5 +1,6 @@
 //! The command line's grammar. `-h` is the host, as in PostgreSQL's own programs; help is `-?` and `--help`.
 
+pub(crate) mod gdpr;
 pub(crate) mod keys;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -67,6 +68,9 @@ pub(crate) enum Command {
     Keys(keys::Keys),
     /// Encrypt columns of a live table by a policy, and seal values anew that are under old keys
     ReEncrypt(keys::ReEncrypt),
+    /// Say what of a database a policy about data of persons does not cover, and what erasing a person would do
+    #[command(subcommand)]
+    Gdpr(gdpr::Gdpr),
     /// Say what rate limits admit at worst, or replay traffic against them
     #[command(subcommand)]
     Limits(Limits),
@@ -189,6 +193,8 @@ pub(crate) enum SchemaOf {
     Audit,
     Doctor,
     Explain,
+    GdprLint,
+    GdprPlan,
     Keys,
     KeysDestroySubject,
     KeysStatus,

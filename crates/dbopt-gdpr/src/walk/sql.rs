@@ -13,7 +13,7 @@ impl Node {
     /// run with the search path of the system alone.
     #[must_use]
     pub fn by_keys(&self, alias: &str) -> String {
-        format!("{} JOIN {} AS {alias} ON {}", keys(self.identity.width()), self.from_item(), same(self, alias))
+        format!("{} JOIN {} AS {alias} ON {}", keys(self.identity.width(), 1), self.from_item(), same(self, alias))
     }
 
     /// The key of a row `alias`, as texts, to be selected.
@@ -23,15 +23,15 @@ impl Node {
     }
 }
 
-/// Keys as a `FROM` item with the columns `k0`, `k1`, …, of the parameters `$1`, `$2`, ….
-fn keys(width: usize) -> String {
-    let arrays: Vec<_> = (1..=width).map(|at| format!("${at}::text[]")).collect();
+/// Keys as a `FROM` item with the columns `k0`, `k1`, …, of parameters from `first` on.
+pub(crate) fn keys(width: usize, first: usize) -> String {
+    let arrays: Vec<_> = (first..first + width).map(|at| format!("${at}::text[]")).collect();
     let names: Vec<_> = (0..width).map(|at| format!("k{at}")).collect();
     format!("unnest({}) AS k ({})", arrays.join(", "), names.join(", "))
 }
 
 /// Whether a row `alias` is the one of a key `k`.
-fn same(node: &Node, alias: &str) -> String {
+pub(crate) fn same(node: &Node, alias: &str) -> String {
     match &node.identity {
         Identity::Key(columns) => {
             let one = |(at, column): (usize, &crate::KeyColumn)| {
@@ -55,7 +55,7 @@ fn texts(node: &Node, alias: &str) -> Vec<String> {
 }
 
 /// Finds the rows `c` that refer by an edge to rows of its parent, given by their keys. `extra` is selected besides.
-pub(super) fn children(graph: &Graph, edge: &Edge, extra: &[String], has_utf8: bool) -> String {
+pub(crate) fn children(graph: &Graph, edge: &Edge, extra: &[String], has_utf8: bool) -> String {
     let (child, parent) = (graph.node(edge.child), graph.node(edge.parent));
     let mut columns = texts(child, "c");
     columns.extend(extra.iter().cloned());
@@ -167,7 +167,7 @@ pub(super) fn person(node: &Node, key: &[String]) -> String {
 /// The keys `k`, joined with their rows `p` where the values that are referred to are not in the key.
 fn source(parent: &Node, edge: &Edge) -> String {
     let in_key = edge.parent_columns.iter().all(|name| in_key(parent, name).is_some());
-    if in_key { keys(parent.identity.width()) } else { parent.by_keys("p") }
+    if in_key { keys(parent.identity.width(), 1) } else { parent.by_keys("p") }
 }
 
 fn in_key(parent: &Node, name: &str) -> Option<usize> {

@@ -40,6 +40,8 @@ pub(crate) fn schema(of: SchemaOf) -> Result<Exit, Failure> {
         SchemaOf::Audit => schemars::schema_for!(view::audit::VerifyView).to_value(),
         SchemaOf::Doctor => schemars::schema_for!(view::doctor::DoctorView).to_value(),
         SchemaOf::Explain => schemars::schema_for!(view::explain::ExplainView).to_value(),
+        SchemaOf::GdprLint => schemars::schema_for!(view::gdpr::LintView).to_value(),
+        SchemaOf::GdprPlan => schemars::schema_for!(view::gdpr::GdprPlanView).to_value(),
         SchemaOf::Keys => schemars::schema_for!(view::keys::KeysView).to_value(),
         SchemaOf::KeysDestroySubject => schemars::schema_for!(view::keys::ErasedView).to_value(),
         SchemaOf::KeysStatus => schemars::schema_for!(view::keys::KeysStatusView).to_value(),

@@ -9,6 +9,7 @@ mod connect;
 mod doctor;
 mod drift;
 mod explain;
+mod gdpr;
 mod generate;
 mod interrupt;
 mod keys;
@@ -59,6 +60,7 @@ pub(crate) fn run(cli: Cli, stderr: Stderr) -> Result<Exit, Failure> {
         Command::Audit(args) => audit::run(&context, &args),
         Command::Keys(args) => keys::run(&context, &args),
         Command::ReEncrypt(args) => re_encrypt::run(&context, &args),
+        Command::Gdpr(args) => gdpr::run(&context, &args),
         Command::Limits(args) => limits::run(&context, &args),
         Command::Password(args) => password::run(&context, &args),
         Command::Policy(args) => policy::run(&context, &args),

@@ -7,6 +7,7 @@ mod coverage;
 pub(crate) mod doctor;
 pub(crate) mod drift;
 pub(crate) mod explain;
+pub(crate) mod gdpr;
 pub(crate) mod keys;
 pub(crate) mod limits;
 pub(crate) mod logs;

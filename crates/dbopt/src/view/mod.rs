@@ -10,6 +10,7 @@ pub(crate) mod doctor;
 pub(crate) mod drift;
 pub(crate) mod explain;
 pub(crate) mod finding;
+pub(crate) mod gdpr;
 pub(crate) mod input;
 pub(crate) mod keys;
 pub(crate) mod limits;

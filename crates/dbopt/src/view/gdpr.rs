@@ -1,0 +1,239 @@
+//! What is planned for a person, as it leaves the program: names and numbers, never a value of a row.
+
+use dbopt_finding::Finding;
+use dbopt_gdpr::{Graph, NodeId, Plan, StatementKind, Whose};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{SCHEMA_VERSION, finding::FindingView};
+
+/// What `dbopt gdpr lint` found.
+#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[schemars(title = "dbopt gdpr lint")]
+pub(crate) struct LintView {
+    /// Version of this format.
+    pub(crate) schema_version: u32,
+    /// How many tables were looked at.
+    pub(crate) tables: usize,
+    /// How many references.
+    pub(crate) references: usize,
+    /// What is not covered, or does not fit.
+    pub(crate) findings: Vec<FindingView>,
+}
+
+impl LintView {
+    pub(crate) fn new(graph: &Graph, findings: &[Finding]) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            tables: graph.nodes.len(),
+            references: graph.edges.len(),
+            findings: findings.iter().map(FindingView::from).collect(),
+        }
+    }
+}
+
+/// What `dbopt gdpr plan` planned.
+#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[schemars(title = "dbopt gdpr plan")]
+pub(crate) struct GdprPlanView {
+    /// Version of this format.
+    pub(crate) schema_version: u32,
+    /// The person, as an HMAC under the policy's key.
+    pub(crate) subject: String,
+    /// As what, by the policy's name.
+    pub(crate) rule: String,
+    /// The time as of which it was decided what stays, by RFC 3339.
+    pub(crate) as_of: String,
+    /// Whether something speaks against doing it.
+    pub(crate) refused: bool,
+    /// About how long it takes as things are.
+    pub(crate) seconds: f64,
+    /// About how long it takes with the indexes.
+    pub(crate) seconds_indexed: f64,
+    /// What becomes of the rows, table by table.
+    pub(crate) tables: Vec<GdprTableView>,
+    /// What is done, in order.
+    pub(crate) statements: Vec<GdprStatementView>,
+    /// What happens to rows that refer to rows that go.
+    pub(crate) effects: Vec<GdprEffectView>,
+    /// What stays, and why.
+    pub(crate) kept: Vec<GdprKeptView>,
+    /// Locks on tables until the end.
+    pub(crate) locks: Vec<GdprLockView>,
+    /// Indexes to create before.
+    pub(crate) indexes: Vec<GdprIndexView>,
+    /// What to know; an error speaks against doing it.
+    pub(crate) findings: Vec<FindingView>,
+}
+
+/// What becomes of the rows of a table.
+#[derive(Clone, Debug, JsonSchema, Serialize)]
+pub(crate) struct GdprTableView {
+    /// The table, as in SQL.
+    pub(crate) table: String,
+    /// Rows that are the person's alone.
+    pub(crate) owned: usize,
+    /// Rows that are others', too.
+    pub(crate) shared: usize,
+    /// Rows about the person.
+    pub(crate) about: usize,
+    /// Rows that are deleted.
+    pub(crate) deleted: usize,
+    /// Rows that stay and are changed.
+    pub(crate) changed: usize,
+    /// Rows that stay as they are.
+    pub(crate) kept: usize,
+}
+
+/// A statement.
+#[derive(Clone, Debug, JsonSchema, Serialize)]
+pub(crate) struct GdprStatementView {
+    /// `defer`, `change`, `untie` or `delete`.
+    pub(crate) kind: String,
+    /// Its tables.
+    pub(crate) tables: Vec<String>,
+    /// To how many rows of each.
+    pub(crate) rows: Vec<usize>,
+    /// Its text, as it is run. The parameters are keys of rows.
+    pub(crate) sql: String,
+}
+
+/// What happens to rows that refer to rows that go.
+#[derive(Clone, Debug, JsonSchema, Serialize)]
+pub(crate) struct GdprEffectView {
+    /// By which reference.
+    pub(crate) reference: String,
+    /// `ON DELETE` of its foreign key.
+    pub(crate) action: String,
+    /// How many rows.
+    pub(crate) rows: usize,
+    /// `others` or `kept`.
+    pub(crate) whose: String,
+    /// Whether the policy says what becomes of them.
+    pub(crate) planned: bool,
+}
+
+/// What stays.
+#[derive(Clone, Debug, JsonSchema, Serialize)]
+pub(crate) struct GdprKeptView {
+    /// The table, as in SQL.
+    pub(crate) table: String,
+    /// The field; absent for whole rows.
+    pub(crate) column: Option<String>,
+    /// How many rows.
+    pub(crate) rows: usize,
+    /// Why.
+    pub(crate) why: String,
+    /// Until which day, when that is known.
+    pub(crate) until: Option<String>,
+}
+
+/// A lock.
+#[derive(Clone, Debug, JsonSchema, Serialize)]
+pub(crate) struct GdprLockView {
+    /// The table, as in SQL.
+    pub(crate) table: String,
+    /// The mode, as PostgreSQL names it.
+    pub(crate) mode: String,
+    /// Rows that are locked.
+    pub(crate) rows: usize,
+}
+
+/// An index to create before.
+#[derive(Clone, Debug, JsonSchema, Serialize)]
+pub(crate) struct GdprIndexView {
+    /// The reference that has none.
+    pub(crate) reference: String,
+    /// How often the server would read the table.
+    pub(crate) checks: usize,
+    /// How long one such reading took.
+    pub(crate) seconds: f64,
+    /// The statements that create it.
+    pub(crate) sql: Vec<String>,
+}
+
+impl GdprPlanView {
+    pub(crate) fn new(graph: &Graph, plan: &Plan) -> Self {
+        let name = |id: NodeId| graph.node(id).table.to_string();
+        Self {
+            schema_version: SCHEMA_VERSION,
+            subject: plan.subject.to_string(),
+            rule: plan.rule.clone(),
+            as_of: plan.as_of.to_string(),
+            refused: plan.is_refused(),
+            seconds: plan.seconds,
+            seconds_indexed: plan.seconds_indexed,
+            tables: plan
+                .tables
+                .iter()
+                .map(|table| GdprTableView {
+                    table: name(table.table),
+                    owned: table.owned,
+                    shared: table.shared,
+                    about: table.about,
+                    deleted: table.deleted,
+                    changed: table.changed,
+                    kept: table.kept,
+                })
+                .collect(),
+            statements: plan
+                .statements
+                .iter()
+                .map(|statement| GdprStatementView {
+                    kind: match statement.kind {
+                        StatementKind::Defer => "defer",
+                        StatementKind::Change => "change",
+                        StatementKind::Untie => "untie",
+                        StatementKind::Delete => "delete",
+                    }
+                    .to_owned(),
+                    tables: statement.parts.iter().map(|part| name(part.table)).collect(),
+                    rows: statement.parts.iter().map(|part| part.keys.len()).collect(),
+                    sql: statement.sql.clone(),
+                })
+                .collect(),
+            effects: plan
+                .effects
+                .iter()
+                .map(|effect| GdprEffectView {
+                    reference: graph.edge(effect.edge).to_string(),
+                    action: effect.action.name().to_owned(),
+                    rows: effect.rows,
+                    whose: match effect.whose {
+                        Whose::Others => "others",
+                        Whose::Kept => "kept",
+                    }
+                    .to_owned(),
+                    planned: effect.is_planned,
+                })
+                .collect(),
+            kept: plan
+                .kept
+                .iter()
+                .map(|kept| GdprKeptView {
+                    table: name(kept.table),
+                    column: kept.column.clone(),
+                    rows: kept.rows,
+                    why: kept.why.clone(),
+                    until: kept.until.map(|day| day.to_string()),
+                })
+                .collect(),
+            locks: plan
+                .locks
+                .iter()
+                .map(|lock| GdprLockView { table: name(lock.table), mode: lock.mode.to_owned(), rows: lock.rows })
+                .collect(),
+            indexes: plan
+                .indexes
+                .iter()
+                .map(|index| GdprIndexView {
+                    reference: graph.edge(index.edge).to_string(),
+                    checks: index.checks,
+                    seconds: index.seconds,
+                    sql: index.sql.clone(),
+                })
+                .collect(),
+            findings: plan.findings.iter().map(FindingView::from).collect(),
+        }
+    }
+}
