@@ -5,10 +5,12 @@
 //! table by table ([`Found`]), and [`plan()`] says what an erasure would do with them, in which order, and what that would do to the
 //! rows of others.
 //!
-//! All functions that ask a server take a session of the caller, as of a service's own pool. None of them changes anything, and no
-//! value of a person is in what they print.
+//! [`Erasure::erase`] does what such a plan says, once somebody has approved it.
+//!
+//! All functions that ask a server take a session of the caller, as of a service's own pool. No value of a person is in what they print.
 #![warn(missing_docs)]
 
+mod erase;
 pub mod export;
 mod graph;
 pub mod infer;
@@ -18,6 +20,9 @@ pub mod residue;
 pub mod verify;
 mod walk;
 
+pub use erase::{
+    ACTION, Approval, EraseError, Erased, Erasure, ParseApprovalError, PersonKey, erased_since, find_again,
+};
 pub use graph::{By, Edge, EdgeId, ForeignKey, Graph, Identity, KeyColumn, Node, NodeColumn, NodeId, OnDelete};
 
 pub use plan::{

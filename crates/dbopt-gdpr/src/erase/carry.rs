@@ -1,0 +1,190 @@
+//! The transaction that erases.
+
+use std::collections::BTreeMap;
+
+use dbopt_sql::quote_ident;
+use tokio_postgres::{
+    Client, Transaction,
+    types::{ToSql, Type},
+};
+
+use super::{
+    Approval, EraseError, Erased, Erasure,
+    ledger::{Ledger, durable},
+    sealed,
+    witness::Witness,
+};
+use crate::{
+    graph::NodeId,
+    plan::{Part, Plan, Statement, StatementKind},
+    policy::ColumnErase,
+    walk::{Error, Key, KeyArrays, ask, failed, guarded},
+};
+
+/// Most keys in one statement, where it can be divided.
+const CHUNK: usize = 50_000;
+
+/// The context of what stands for a value, and for a person in columns; another than that of records, so that these do not lead to each other.
+const VALUE_CONTEXT: &str = "gdpr.value";
+const COLUMN_CONTEXT: &str = "gdpr.column";
+
+impl Erasure<'_> {
+    /// Does what was approved, and records that, in one transaction.
+    pub(super) async fn carry(
+        &self,
+        client: &mut Client,
+        ledger: &Ledger,
+        first: &Plan,
+        approved: &Approval,
+        begun: u64,
+    ) -> Result<Erased, EraseError> {
+        let transaction = client.transaction().await.map_err(|error| failed("a transaction", &error))?;
+        durable(&transaction).await?;
+        guarded(&transaction).await?;
+        let wait = self.policy.run.options.backoff.limit().as_millis();
+        let set = format!("SET LOCAL lock_timeout = {wait}");
+        transaction.batch_execute(&set).await.map_err(|error| failed("the settings", &error))?;
+        self.lock(&transaction, first).await?;
+        // Nobody can change these rows now, nor refer to them anew by a foreign key.
+        let (walked, plan) = self.plan(&transaction, approved.as_of).await?;
+        self.agreed(&plan, approved)?;
+        let numbers = sealed::check(self, &transaction, &walked, &plan).await?;
+        let witness = Witness::begin(&transaction).await?;
+        for statement in &plan.statements {
+            self.run(&transaction, &plan, statement).await?;
+        }
+        let checked = transaction.batch_execute("SET CONSTRAINTS ALL IMMEDIATE").await;
+        checked.map_err(|error| failed("what was to be checked at the end", &error))?;
+        let findings = witness.end(&transaction, self.graph, &plan).await?;
+        let keys = sealed::destroy(self, &transaction, &numbers).await?;
+        let count = |is_deleted: bool| -> u64 {
+            let rows = |table: &crate::TablePlan| if is_deleted { table.deleted } else { table.changed };
+            plan.tables.iter().map(|table| rows(table) as u64).sum()
+        };
+        let (deleted, changed) = (count(true), count(false));
+        let record = ledger.done(&transaction, begun, approved, (deleted, changed, keys)).await?;
+        if let Err(error) = transaction.commit().await {
+            // The server has said no, or nothing.
+            return Err(match error.as_db_error() {
+                Some(_) => failed("the end of the transaction", &error).into(),
+                None => EraseError::Unknown,
+            });
+        }
+        Ok(Erased { deleted, changed, keys, findings, ..Erased::none(plan.subject, record, Vec::new()) })
+    }
+
+    /// Locks the rows of a plan.
+    async fn lock(&self, transaction: &Transaction<'_>, plan: &Plan) -> Result<(), EraseError> {
+        let mut rows: BTreeMap<NodeId, Vec<&Key>> = BTreeMap::new();
+        for part in plan.statements.iter().flat_map(|statement| &statement.parts) {
+            rows.entry(part.table).or_default().extend(&part.keys);
+        }
+        for (table, mut keys) in rows {
+            keys.sort_unstable();
+            keys.dedup();
+            let node = self.graph.node(table);
+            let sql = format!("SELECT FROM {} FOR UPDATE OF t", node.by_keys("t"));
+            for chunk in keys.chunks(CHUNK) {
+                let what = || format!("the locks of rows of `{}`", node.table);
+                ask(transaction, &sql, &KeyArrays::of(chunk.iter().copied()), what).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn run(&self, transaction: &Transaction<'_>, plan: &Plan, statement: &Statement) -> Result<(), EraseError> {
+        match (statement.kind, &*statement.parts) {
+            (StatementKind::Defer, _) => {
+                let done = transaction.batch_execute(&statement.sql).await;
+                Ok(done.map_err(|error| failed("checks that are to wait", &error))?)
+            }
+            (_, [only]) => {
+                let most = if statement.is_divisible { CHUNK } else { usize::MAX };
+                for keys in only.keys.chunks(most) {
+                    self.run_for(transaction, plan, statement, only.table, keys).await?;
+                }
+                Ok(())
+            }
+            (_, several) => self.run_together(transaction, statement, several).await,
+        }
+    }
+
+    /// Runs a statement of one table for some of its keys.
+    async fn run_for(
+        &self,
+        transaction: &Transaction<'_>,
+        plan: &Plan,
+        statement: &Statement,
+        table: NodeId,
+        keys: &[Key],
+    ) -> Result<(), EraseError> {
+        let name = self.graph.node(table).table.to_string();
+        let values = self.values(transaction, plan, statement, table, keys).await?;
+        let arrays = KeyArrays::of(keys);
+        let mut parameters = arrays.parameters();
+        parameters.extend(values.iter().map(|value| (value as &(dyn ToSql + Sync), Type::TEXT_ARRAY)));
+        let done = transaction.execute_typed(&statement.sql, &parameters).await;
+        let done = done.map_err(|error| failed(format!("the rows of `{name}` to be changed"), &error))?;
+        counted(name, keys.len(), done)
+    }
+
+    /// Runs a statement of several tables, which says how many rows of each it has deleted.
+    async fn run_together(
+        &self,
+        transaction: &Transaction<'_>,
+        statement: &Statement,
+        parts: &[Part],
+    ) -> Result<(), EraseError> {
+        let arrays: Vec<_> = parts.iter().map(|part| KeyArrays::of(&part.keys)).collect();
+        let parameters: Vec<_> = arrays.iter().flat_map(KeyArrays::parameters).collect();
+        let row = transaction.query_typed_one(&statement.sql, &parameters).await;
+        let row = row.map_err(|error| failed("the rows to be deleted together", &error))?;
+        for (at, part) in parts.iter().enumerate() {
+            let name = self.graph.node(part.table).table.to_string();
+            counted(name, part.keys.len(), row.get::<_, i64>(at).unsigned_abs())?;
+        }
+        Ok(())
+    }
+
+    /// The values of a statement that are computed here, for each key.
+    async fn values(
+        &self,
+        transaction: &Transaction<'_>,
+        plan: &Plan,
+        statement: &Statement,
+        table: NodeId,
+        keys: &[Key],
+    ) -> Result<Vec<Vec<Option<String>>>, Error> {
+        if statement.values.is_empty() {
+            return Ok(Vec::new());
+        }
+        let node = self.graph.node(table);
+        let mut columns = node.key_texts("t");
+        let width = columns.len();
+        columns.extend(statement.values.iter().map(|value| format!("t.{}::text", quote_ident(&value.column))));
+        let sql = format!("SELECT {} FROM {}", columns.join(", "), node.by_keys("t"));
+        let rows = ask(transaction, &sql, &KeyArrays::of(keys), || format!("`{}`", node.table)).await?;
+        let key = |row: &tokio_postgres::Row| (0..width).map(|at| Box::from(row.get::<_, &str>(at))).collect::<Key>();
+        let rows: BTreeMap<Key, tokio_postgres::Row> = rows.into_iter().map(|row| (key(&row), row)).collect();
+        let person = self.pseudonyms.pseudonym(COLUMN_CONTEXT, plan.subject.to_string().as_bytes()).to_string();
+        let computed = |at: usize, how: &ColumnErase, key: &Key| {
+            let text = rows.get(key)?.get::<_, Option<&str>>(width + at)?;
+            Some(match how {
+                ColumnErase::Pseudonym => tag(&person).chars().take(32).collect(),
+                _ => tag(&self.pseudonyms.pseudonym(VALUE_CONTEXT, text.as_bytes()).to_string()).to_owned(),
+            })
+        };
+        let of = |(at, value): (usize, &crate::Value)| keys.iter().map(|key| computed(at, &value.how, key)).collect();
+        Ok(statement.values.iter().enumerate().map(of).collect())
+    }
+}
+
+/// The digits of a pseudonym.
+fn tag(pseudonym: &str) -> &str {
+    pseudonym.rsplit(':').next().unwrap_or_default()
+}
+
+fn counted(table: String, planned: usize, done: u64) -> Result<(), EraseError> {
+    let planned = planned as u64;
+    if planned == done { Ok(()) } else { Err(EraseError::Count { table, planned, done }) }
+}

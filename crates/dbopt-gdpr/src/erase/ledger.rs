@@ -1,0 +1,156 @@
+//! The ledger: records of the action `gdpr.erase` in the audit record.
+
+use std::collections::BTreeSet;
+
+use dbopt_audit::{Entry, append_in};
+use dbopt_crypto::Pseudonym;
+use serde_json::{Map, Value, json};
+use tokio_postgres::{Client, Transaction, types::Type};
+
+use super::{Approval, EraseError, Erasure};
+use crate::{plan::Plan, walk::failed};
+
+/// The action of the records.
+pub const ACTION: &str = "gdpr.erase";
+
+/// How an erasure has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Done,
+    RolledBack,
+    NotDone,
+}
+
+impl Outcome {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::RolledBack => "rolled-back",
+            Self::NotDone => "not-done",
+        }
+    }
+}
+
+/// What the record says of a person so far.
+#[derive(Debug, Default)]
+pub(super) struct Before {
+    /// Records of beginnings without an end.
+    pub(super) open: Vec<u64>,
+    /// Records of erasures that were done, each with its approval.
+    done: Vec<(u64, String)>,
+}
+
+impl Before {
+    /// The record of the erasure that was done by an approval.
+    pub(super) fn done_by(&self, approved: &Approval) -> Option<u64> {
+        let text = approved.to_string();
+        self.done.iter().find(|(_, plan)| *plan == text).map(|(record, _)| *record)
+    }
+}
+
+/// The records of one person.
+pub(super) struct Ledger {
+    subject: Pseudonym,
+    actor: String,
+}
+
+impl Ledger {
+    pub(super) async fn new(client: &Client, subject: Pseudonym) -> Result<Self, EraseError> {
+        let row = client.query_typed_one("SELECT current_user::text", &[]).await;
+        let actor: String = row.map_err(|error| failed("the role", &error))?.get(0);
+        // A role may have any name, and a record may not hold control characters there.
+        Ok(Self { subject, actor: actor.replace(char::is_control, "\u{fffd}") })
+    }
+
+    pub(super) async fn read(&self, client: &Client) -> Result<Before, EraseError> {
+        const SQL: &str =
+            "SELECT sequence, details FROM dbopt.audit_record WHERE subject = $1 AND action = $2 ORDER BY sequence";
+        let subject = self.subject.to_string();
+        let rows = client.query_typed(SQL, &[(&subject, Type::TEXT), (&ACTION, Type::TEXT)]).await;
+        let (mut before, mut open) = (Before::default(), BTreeSet::new());
+        for row in rows.map_err(|error| failed("the audit record", &error))? {
+            let sequence = row.get::<_, i64>(0).unsigned_abs();
+            let Ok(details) = serde_json::from_str::<Value>(row.get(1)) else { continue };
+            if details["stage"] == "begun" {
+                open.insert(sequence);
+            }
+            if details["stage"] == "ended" {
+                details["begun"].as_u64().map(|begun| open.remove(&begun));
+                if details["outcome"] == Outcome::Done.name() {
+                    before.done.push((sequence, details["plan"].as_str().unwrap_or_default().to_owned()));
+                }
+            }
+        }
+        before.open = open.into_iter().collect();
+        Ok(before)
+    }
+
+    /// Records that an erasure begins, before anything is changed.
+    pub(super) async fn begin(
+        &self,
+        client: &mut Client,
+        erasure: &Erasure<'_>,
+        plan: &Plan,
+        approved: &Approval,
+    ) -> Result<u64, EraseError> {
+        let changed: usize = plan.tables.iter().map(|table| table.changed).sum();
+        let deleted: usize = plan.tables.iter().map(|table| table.deleted).sum();
+        let kept: usize = plan.tables.iter().map(|table| table.kept).sum();
+        let keys: Vec<&str> = erasure.keys.iter().map(|key| key.purpose.as_str()).collect();
+        let details = json!({
+            "stage": "begun", "rule": plan.rule, "plan": approved.to_string(), "tables": plan.tables.len(),
+            "deleted": deleted, "changed": changed, "kept": kept, "keys": keys,
+        });
+        self.commit(client, details).await
+    }
+
+    /// Records how an erasure has ended that has changed nothing.
+    pub(super) async fn end(
+        &self,
+        client: &mut Client,
+        begun: u64,
+        outcome: Outcome,
+        cause: &str,
+    ) -> Result<u64, EraseError> {
+        let details = json!({ "stage": "ended", "begun": begun, "outcome": outcome.name(), "cause": cause });
+        self.commit(client, details).await
+    }
+
+    /// Records that an erasure is done, as the last of its transaction.
+    pub(super) async fn done(
+        &self,
+        transaction: &Transaction<'_>,
+        begun: u64,
+        approved: &Approval,
+        (deleted, changed, keys): (u64, u64, u64),
+    ) -> Result<u64, EraseError> {
+        let details = json!({
+            "stage": "ended", "begun": begun, "outcome": Outcome::Done.name(), "plan": approved.to_string(),
+            "deleted": deleted, "changed": changed, "keys": keys,
+        });
+        Ok(append_in(transaction, &self.entry(details)?).await?.sequence)
+    }
+
+    async fn commit(&self, client: &mut Client, details: Value) -> Result<u64, EraseError> {
+        let entry = self.entry(details)?;
+        let transaction = client.transaction().await.map_err(dbopt_audit::Error::Statement)?;
+        durable(&transaction).await?;
+        let record = append_in(&transaction, &entry).await?;
+        transaction.commit().await.map_err(dbopt_audit::Error::Statement)?;
+        Ok(record.sequence)
+    }
+
+    fn entry(&self, details: Value) -> Result<Entry, EraseError> {
+        let details = match details {
+            Value::Object(details) => details,
+            _ => Map::new(),
+        };
+        Ok(Entry::new(&self.actor, ACTION, &details)?.about(&self.subject))
+    }
+}
+
+/// What is committed is there after a crash of the server, whatever the session says.
+pub(super) async fn durable(transaction: &Transaction<'_>) -> Result<(), EraseError> {
+    let set = "SET LOCAL synchronous_commit = on; SET TRANSACTION ISOLATION LEVEL READ COMMITTED";
+    Ok(transaction.batch_execute(set).await.map_err(dbopt_audit::Error::Statement)?)
+}

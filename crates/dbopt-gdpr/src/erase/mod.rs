@@ -1,0 +1,261 @@
+//! Erasing a person, by a plan that somebody has approved and by nothing else.
+//!
+//! Before anything is changed, the audit record says in a transaction of its own that it begins. Then one transaction locks the rows, makes
+//! the plan again and compares it with the approved one, runs its statements, counts what each has done and what the server has done
+//! along, and records the end. The end is a part of it: an erasure that has no end in the record was not done, whatever
+//! has died in the middle, and the next one says so and begins anew.
+
+mod approval;
+mod carry;
+mod ledger;
+mod replay;
+mod sealed;
+mod witness;
+
+use dbopt_crypto::{KeyId, Pseudonym, Pseudonymizer, SubjectId};
+use dbopt_finding::Finding;
+use jiff::Timestamp;
+use tokio_postgres::{Client, Transaction, types::Type};
+
+pub use approval::{Approval, ParseApprovalError};
+pub use ledger::ACTION;
+pub use replay::{erased_since, find_again};
+
+use crate::{
+    graph::Graph,
+    plan::{Plan, plan, pseudonym},
+    policy::{GdprPolicy, SubjectRule},
+    walk::{Error, Subject, Walked, failed, walk},
+};
+use ledger::{Ledger, Outcome};
+
+/// A person to be erased.
+#[derive(Clone, Copy)]
+pub struct Erasure<'a> {
+    /// The tables.
+    pub graph: &'a Graph,
+    /// What becomes of rows.
+    pub policy: &'a GdprPolicy,
+    /// What names persons in records.
+    pub pseudonyms: &'a Pseudonymizer,
+    /// As what the person is erased.
+    pub subject: &'a SubjectRule,
+    /// The person's key.
+    pub key: &'a [String],
+    /// The keys of the person's own that are destroyed.
+    pub keys: &'a [PersonKey],
+}
+
+/// A key of a person's own (`dbopt.subject_key`), by which values are sealed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PersonKey {
+    /// What it is for, by the encryption policy.
+    pub purpose: KeyId,
+    /// Whose it is.
+    pub subject: SubjectId,
+}
+
+/// What was done.
+#[derive(Clone, Debug)]
+pub struct Erased {
+    /// Who, as a pseudonym.
+    pub subject: Pseudonym,
+    /// The number of the record of the end.
+    pub record: u64,
+    /// Whether it was done before, by the same approval, and nothing was done now.
+    pub was_done: bool,
+    /// Earlier erasures of the person that had begun and were not done, by the numbers of their records.
+    pub died: Vec<u64>,
+    /// Rows that were deleted.
+    pub deleted: u64,
+    /// Rows that were changed.
+    pub changed: u64,
+    /// Keys that were destroyed.
+    pub keys: u64,
+    /// What is to be known: rows that triggers have written, such as copies.
+    pub findings: Vec<Finding>,
+}
+
+/// Why a person was not erased. Nothing is changed then, unless it says otherwise.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EraseError {
+    /// The rows were not found, or a statement failed.
+    #[error(transparent)]
+    Query(#[from] Error),
+    /// The audit record could not be read or written.
+    #[error(transparent)]
+    Ledger(#[from] dbopt_audit::Error),
+    /// Another session is erasing the person.
+    #[error("another session is erasing this person")]
+    Busy,
+    /// The plan itself says that it may not be done.
+    #[error("something speaks against erasing this person")]
+    Refused(Vec<Finding>),
+    /// What would be done is not what was approved.
+    #[error("what would be done is no longer what was approved")]
+    Changed,
+    /// The approval is of a time that is yet to come, when less may have to be kept.
+    #[error("the approval is of a time that is yet to come")]
+    Future,
+    /// A statement has not changed all rows, or more.
+    #[error("a statement on `{table}` has changed {done} rows instead of {planned}")]
+    Count {
+        /// The table.
+        table: String,
+        /// How many rows were to be changed.
+        planned: u64,
+        /// How many were.
+        done: u64,
+    },
+    /// Rows were changed or deleted along, as by a trigger.
+    #[error("{updated} rows of `{table}` were changed and {deleted} deleted in all, which is not what was planned")]
+    Beyond {
+        /// The table.
+        table: String,
+        /// Rows that were changed.
+        updated: i64,
+        /// Rows that were deleted.
+        deleted: i64,
+    },
+    /// Values that are said to be sealed by the person's key would stay readable.
+    #[error("{rows} values of `{column}` are not sealed by a key of the person that is destroyed")]
+    Readable {
+        /// The column, with its table.
+        column: String,
+        /// How many values.
+        rows: u64,
+    },
+    /// A key would take with it what is to be kept.
+    #[error("rows or fields of `{0}` are to be kept, and would be lost with the key of the person")]
+    KeptSealed(String),
+    /// The keys of persons could not be used.
+    #[error(transparent)]
+    Keys(#[from] dbopt_crypto::SubjectTableError),
+    /// The connection broke at the end. The record says whether it was done, and so does the next try.
+    #[error("the connection broke when it was all but done, so only the audit record knows whether it was")]
+    Unknown,
+}
+
+impl EraseError {
+    /// A name for the audit record.
+    fn cause(&self) -> String {
+        match self {
+            Self::Query(Error::Query { code: Some(code), .. }) => format!("sqlstate-{}", code.code()),
+            Self::Query(Error::Hidden(_)) => "row-security".to_owned(),
+            Self::Query(_) => "query".to_owned(),
+            Self::Ledger(_) => "ledger".to_owned(),
+            Self::Busy => "busy".to_owned(),
+            Self::Refused(_) => "refused".to_owned(),
+            Self::Changed | Self::Future => "plan-changed".to_owned(),
+            Self::Count { table, .. } => format!("count of {table}"),
+            Self::Beyond { table, .. } => format!("unplanned changes of {table}"),
+            Self::Readable { column, .. } => format!("not sealed: {column}"),
+            Self::KeptSealed(table) => format!("kept sealed: {table}"),
+            Self::Keys(_) => "keys".to_owned(),
+            Self::Unknown => "unknown".to_owned(),
+        }
+    }
+}
+
+impl Erasure<'_> {
+    /// What stands for the person in records.
+    #[must_use]
+    pub fn pseudonym(&self) -> Pseudonym {
+        let subject = Subject {
+            rule: self.subject.name.clone(),
+            table: self.graph.find(&self.subject.table).unwrap_or(crate::NodeId(0)),
+            key: self.key.iter().map(|part| Box::from(part.as_str())).collect(),
+        };
+        pseudonym(self.pseudonyms, &subject)
+    }
+
+    /// Finds the person's rows and says what would be done. Nothing is changed.
+    ///
+    /// # Errors
+    /// When there is no such person, or the server refuses a query.
+    pub async fn plan(&self, transaction: &Transaction<'_>, as_of: Timestamp) -> Result<(Walked, Plan), Error> {
+        let walked = walk(transaction, self.graph, self.policy, self.subject, self.key).await?;
+        let plan = plan(transaction, self.graph, self.policy, self.pseudonyms, &walked, as_of).await?;
+        Ok((walked, plan))
+    }
+
+    /// Erases the person, in a session that is in no transaction and has the audit record (migration 2, and 7 for keys of persons).
+    ///
+    /// The same approval again does nothing more, and says so. A session must not be used further when this future is dropped before its end:
+    /// it holds an advisory lock still.
+    ///
+    /// # Errors
+    /// See [`EraseError`]. The rows are as they were, and the audit record says why, as far as it can be reached.
+    pub async fn erase(&self, client: &mut Client, approved: &Approval) -> Result<Erased, EraseError> {
+        const LOCK: &str = "SELECT pg_catalog.pg_try_advisory_lock($1)";
+        const UNLOCK: &str = "SELECT pg_catalog.pg_advisory_unlock($1)";
+        let subject = self.pseudonym();
+        let number = lock_number(&subject);
+        let locked = client.query_typed_one(LOCK, &[(&number, Type::INT8)]).await;
+        if !locked.map_err(|error| failed("the lock", &error))?.get::<_, bool>(0) {
+            return Err(EraseError::Busy);
+        }
+        let erased = self.locked(client, &subject, approved).await;
+        // A broken connection has no lock, and what went wrong before matters more.
+        let _ = client.query_typed_one(UNLOCK, &[(&number, Type::INT8)]).await;
+        erased
+    }
+
+    async fn locked(
+        &self,
+        client: &mut Client,
+        subject: &Pseudonym,
+        approved: &Approval,
+    ) -> Result<Erased, EraseError> {
+        let ledger = Ledger::new(client, subject.clone()).await?;
+        let before = ledger.read(client).await?;
+        for begun in &before.open {
+            ledger.end(client, *begun, Outcome::NotDone, "the run ended before it was done").await?;
+        }
+        if let Some(record) = before.done_by(approved) {
+            return Ok(Erased { was_done: true, ..Erased::none(subject.clone(), record, before.open) });
+        }
+        if approved.as_of > Timestamp::now() {
+            return Err(EraseError::Future);
+        }
+        let transaction = client.build_transaction().read_only(true).start().await;
+        let transaction = transaction.map_err(|error| failed("a transaction", &error))?;
+        let (_, plan) = self.plan(&transaction, approved.as_of).await?;
+        transaction.rollback().await.map_err(|error| failed("the end of the transaction", &error))?;
+        self.agreed(&plan, approved)?;
+        let begun = ledger.begin(client, self, &plan, approved).await?;
+        match self.carry(client, &ledger, &plan, approved, begun).await {
+            Ok(erased) => Ok(Erased { died: before.open, ..erased }),
+            // Whether it was done is in the record, or will be known when the next one looks.
+            Err(EraseError::Unknown) => Err(EraseError::Unknown),
+            Err(error) => {
+                // Without a connection the next one records it.
+                let _ = ledger.end(client, begun, Outcome::RolledBack, &error.cause()).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Compares a plan with the approved one.
+    fn agreed(&self, plan: &Plan, approved: &Approval) -> Result<(), EraseError> {
+        if plan.is_refused() {
+            let errors = plan.findings.iter().filter(|finding| finding.severity == dbopt_finding::Severity::Error);
+            return Err(EraseError::Refused(errors.cloned().collect()));
+        }
+        if self.approval(plan) == *approved { Ok(()) } else { Err(EraseError::Changed) }
+    }
+}
+
+impl Erased {
+    fn none(subject: Pseudonym, record: u64, died: Vec<u64>) -> Self {
+        Self { subject, record, was_done: false, died, deleted: 0, changed: 0, keys: 0, findings: Vec::new() }
+    }
+}
+
+/// The number of the advisory lock of a person: 64 bits of the pseudonym.
+fn lock_number(subject: &Pseudonym) -> i64 {
+    let text = subject.to_string();
+    let digits = text.get(text.len().saturating_sub(16)..).unwrap_or_default();
+    u64::from_str_radix(digits, 16).unwrap_or_default().cast_signed()
+}
