@@ -8,12 +8,13 @@ use crate::metadata::Metadata;
 use crate::shell::{capture, cargo, say};
 
 /// The formats that have a schema, by the name under which `dbopt schema` knows them.
-const NAMES: [&str; 23] = [
+const NAMES: [&str; 24] = [
     "advice",
     "apply",
     "audit",
     "doctor",
     "explain",
+    "gdpr-erase",
     "gdpr-lint",
     "gdpr-plan",
     "keys",

@@ -193,6 +193,7 @@ pub(crate) enum SchemaOf {
     Audit,
     Doctor,
     Explain,
+    GdprErase,
     GdprLint,
     GdprPlan,
     Keys,

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use dbopt_crypto::KeyId;
+use dbopt_gdpr::Approval;
 
 use super::{Connection, ReportFormat};
 
@@ -18,6 +20,14 @@ pub(crate) enum Gdpr {
                       3 connection, 6 a query failed."
     )]
     Plan(GdprPlan),
+    /// Erase a person by the plan that was seen and confirmed, all of it or nothing, and record that before and after
+    #[command(
+        after_help = "Exit codes: 0 erased, now or before by the same confirmation, 1 something speaks against it, or it is no longer \
+                      what was confirmed, 2 usage, policy, a schema that is not migrated, or nobody with this key, 3 connection, \
+                      4 deferred (a window, a stop file), 5 blocked by a lock, 6 rolled back because something was not as planned, \
+                      75 another session is erasing the person."
+    )]
+    Erase(GdprErase),
 }
 
 /// `dbopt gdpr lint`
@@ -57,4 +67,37 @@ pub(crate) struct GdprPlan {
     /// Output format
     #[arg(long, value_enum, default_value_t = ReportFormat::Table, help_heading = "Output")]
     pub(crate) format: ReportFormat,
+}
+
+/// `dbopt gdpr erase`
+#[derive(Args, Clone, Debug)]
+pub(crate) struct GdprErase {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// Policy of kind `gdpr`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: PathBuf,
+    /// The person's key, once for each of its columns; `-` reads them from standard input, a line each, so that they are in no list of
+    /// processes
+    #[arg(long, value_name = "KEY", required = true)]
+    pub(crate) subject: Vec<String>,
+    /// Which of the policy's subjects it is, when it has several
+    #[arg(long = "as", value_name = "NAME")]
+    pub(crate) rule: Option<String>,
+    /// Destroy the person's own key of this purpose (`dbopt keys`), whose name is the person's key, and with it what is sealed by it
+    #[arg(long, value_name = "PURPOSE", value_parser = purpose)]
+    pub(crate) destroy_key: Vec<KeyId>,
+    /// Say what would be done and how to confirm it, and do nothing
+    #[arg(long, conflicts_with = "confirm")]
+    pub(crate) dry_run: bool,
+    /// Do what a dry run has shown, without asking: the text that it gave
+    #[arg(long, value_name = "TIME/DIGEST")]
+    pub(crate) confirm: Option<Approval>,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table, help_heading = "Output")]
+    pub(crate) format: ReportFormat,
+}
+
+fn purpose(text: &str) -> Result<KeyId, dbopt_crypto::KeyError> {
+    KeyId::new(text)
 }

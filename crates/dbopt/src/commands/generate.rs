@@ -40,6 +40,7 @@ pub(crate) fn schema(of: SchemaOf) -> Result<Exit, Failure> {
         SchemaOf::Audit => schemars::schema_for!(view::audit::VerifyView).to_value(),
         SchemaOf::Doctor => schemars::schema_for!(view::doctor::DoctorView).to_value(),
         SchemaOf::Explain => schemars::schema_for!(view::explain::ExplainView).to_value(),
+        SchemaOf::GdprErase => schemars::schema_for!(view::gdpr_erase::GdprEraseView).to_value(),
         SchemaOf::GdprLint => schemars::schema_for!(view::gdpr::LintView).to_value(),
         SchemaOf::GdprPlan => schemars::schema_for!(view::gdpr::GdprPlanView).to_value(),
         SchemaOf::Keys => schemars::schema_for!(view::keys::KeysView).to_value(),

@@ -1,7 +1,7 @@
 //! `dbopt keys`
 
 mod change;
-mod destroy;
+pub(super) mod destroy;
 mod person;
 mod record;
 mod status;

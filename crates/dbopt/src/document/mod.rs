@@ -8,6 +8,7 @@ pub(crate) mod doctor;
 pub(crate) mod drift;
 pub(crate) mod explain;
 pub(crate) mod gdpr;
+pub(crate) mod gdpr_erase;
 pub(crate) mod keys;
 pub(crate) mod limits;
 pub(crate) mod logs;

@@ -11,6 +11,7 @@ pub(crate) mod drift;
 pub(crate) mod explain;
 pub(crate) mod finding;
 pub(crate) mod gdpr;
+pub(crate) mod gdpr_erase;
 pub(crate) mod input;
 pub(crate) mod keys;
 pub(crate) mod limits;

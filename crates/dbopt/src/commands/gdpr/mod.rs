@@ -1,5 +1,6 @@
 //! `dbopt gdpr`
 
+mod erase;
 mod lint;
 mod plan;
 
@@ -16,6 +17,7 @@ pub(crate) fn run(context: &Context, command: &Gdpr) -> Result<Exit, Failure> {
     match command {
         Gdpr::Lint(args) => lint::run(context, args),
         Gdpr::Plan(args) => plan::run(context, args),
+        Gdpr::Erase(args) => erase::run(context, args),
     }
 }
 

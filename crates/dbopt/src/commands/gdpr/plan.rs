@@ -2,7 +2,8 @@
 
 use std::io::BufRead;
 
-use dbopt_gdpr::{Error, Graph};
+use dbopt_crypto::Pseudonymizer;
+use dbopt_gdpr::{Error, GdprPolicy, Graph, SubjectRule};
 use jiff::Timestamp;
 
 use super::policy;
@@ -19,15 +20,8 @@ use crate::{
 /// Says what erasing a person would do.
 pub(super) fn run(context: &Context, args: &GdprPlan) -> Result<Exit, Failure> {
     let policy = policy(context, &args.policy, true)?;
-    let pseudonyms = policy.pseudonymizer().map_err(|error| {
-        let hint = "give the policy a `[pseudonym]` with the `id` of a key and where the `key` is";
-        Failure::usage(error.to_string()).hint(hint)
-    })?;
-    let subject = policy.subject(args.rule.as_deref()).ok_or_else(|| {
-        let names: Vec<_> = policy.subjects.iter().map(|subject| subject.name.as_str()).collect();
-        Failure::usage("the policy has no such subject, or several")
-            .hint(format!("write `--as` and one of: {}", names.join(", ")))
-    })?;
+    let pseudonyms = pseudonymizer(&policy)?;
+    let subject = rule(&policy, args.rule.as_deref())?;
     let key = key(&args.subject)?;
     let view = connect::block_on(async {
         let mut session = connect::open_as(context, &args.connection, &super::super::re_encrypt::counting()).await?;
@@ -48,8 +42,25 @@ pub(super) fn run(context: &Context, args: &GdprPlan) -> Result<Exit, Failure> {
     Ok(if view.refused { Exit::Findings } else { Exit::Done })
 }
 
+/// What names persons in plans and records.
+pub(super) fn pseudonymizer(policy: &GdprPolicy) -> Result<Pseudonymizer, Failure> {
+    policy.pseudonymizer().map_err(|error| {
+        let hint = "give the policy a `[pseudonym]` with the `id` of a key and where the `key` is";
+        Failure::usage(error.to_string()).hint(hint)
+    })
+}
+
+/// As what the person is meant.
+pub(super) fn rule<'a>(policy: &'a GdprPolicy, name: Option<&str>) -> Result<&'a SubjectRule, Failure> {
+    policy.subject(name).ok_or_else(|| {
+        let names: Vec<_> = policy.subjects.iter().map(|subject| subject.name.as_str()).collect();
+        Failure::usage("the policy has no such subject, or several")
+            .hint(format!("write `--as` and one of: {}", names.join(", ")))
+    })
+}
+
 /// The person's key, of the command line or of standard input.
-fn key(given: &[String]) -> Result<Vec<String>, Failure> {
+pub(super) fn key(given: &[String]) -> Result<Vec<String>, Failure> {
     if given != ["-"] {
         return Ok(given.to_vec());
     }
@@ -58,7 +69,7 @@ fn key(given: &[String]) -> Result<Vec<String>, Failure> {
 }
 
 /// The failure of looking for a person. It names nobody.
-fn failure(error: Error) -> Failure {
+pub(super) fn failure(error: Error) -> Failure {
     match &error {
         Error::NoSubject(_) | Error::BadKey(_) | Error::NoPerson(_) | Error::ManyPersons(_) => {
             Failure::usage(error.to_string())

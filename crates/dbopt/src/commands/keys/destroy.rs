@@ -120,7 +120,8 @@ pub(super) fn answered(args: &KeysDestroy, question: &str, answer: &str) -> Resu
     Ok(())
 }
 
-fn ask(question: &str) -> Result<String, Failure> {
+/// Asks on standard error; the answer is a line of standard input.
+pub(in crate::commands) fn ask(question: &str) -> Result<String, Failure> {
     let failed = |error: std::io::Error| Failure::file("read", "<stdin>", &error);
     let mut stderr = std::io::stderr().lock();
     stderr.write_all(question.as_bytes()).and_then(|()| stderr.flush()).map_err(failed)?;

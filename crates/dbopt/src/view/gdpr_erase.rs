@@ -1,0 +1,73 @@
+//! What was done to erase a person, as it leaves the program: names and numbers, never a value of a row.
+
+use dbopt_gdpr::{Approval, Erased, Plan};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{SCHEMA_VERSION, finding::FindingView};
+
+/// What `dbopt gdpr erase` did, or would do.
+#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[schemars(title = "dbopt gdpr erase")]
+pub(crate) struct GdprEraseView {
+    /// Version of this format.
+    pub(crate) schema_version: u32,
+    /// The person, as an HMAC under the policy's key.
+    pub(crate) subject: String,
+    /// As what, by the policy's name.
+    pub(crate) rule: String,
+    /// `planned`, `done`, or `done-before` when the same confirmation was used before.
+    pub(crate) outcome: String,
+    /// Whether something speaks against doing it.
+    pub(crate) refused: bool,
+    /// What `--confirm` takes to do exactly this.
+    pub(crate) approval: String,
+    /// Rows that were, or would be, deleted.
+    pub(crate) deleted: u64,
+    /// Rows that were, or would be, changed.
+    pub(crate) changed: u64,
+    /// Keys of the person's own that were destroyed.
+    pub(crate) keys: u64,
+    /// The number of the audit record of the end.
+    pub(crate) record: Option<u64>,
+    /// Earlier tries that had begun and died without having changed anything, by their audit records.
+    pub(crate) died: Vec<u64>,
+    /// What to know.
+    pub(crate) findings: Vec<FindingView>,
+}
+
+impl GdprEraseView {
+    pub(crate) fn planned(plan: &Plan, approved: &Approval) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            subject: plan.subject.to_string(),
+            rule: plan.rule.clone(),
+            outcome: "planned".to_owned(),
+            refused: plan.is_refused(),
+            approval: approved.to_string(),
+            deleted: plan.tables.iter().map(|table| table.deleted as u64).sum(),
+            changed: plan.tables.iter().map(|table| table.changed as u64).sum(),
+            keys: 0,
+            record: None,
+            died: Vec::new(),
+            findings: plan.findings.iter().map(FindingView::from).collect(),
+        }
+    }
+
+    pub(crate) fn erased(rule: &str, erased: &Erased, approved: &Approval) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            subject: erased.subject.to_string(),
+            rule: rule.to_owned(),
+            outcome: if erased.was_done { "done-before" } else { "done" }.to_owned(),
+            refused: false,
+            approval: approved.to_string(),
+            deleted: erased.deleted,
+            changed: erased.changed,
+            keys: erased.keys,
+            record: Some(erased.record),
+            died: erased.died.clone(),
+            findings: erased.findings.iter().map(FindingView::from).collect(),
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! `dbopt gdpr erase`: seen, confirmed, done once, killed, and nothing of the person in what is left.
+
+mod support;
+
+use std::{
+    io::Write as _,
+    process::{Child, Stdio},
+};
+
+use dbopt_testkit::{Cluster, Database};
+use support::{Ran, command, dbopt, ran};
+
+const SCHEMA: &str = "
+    CREATE TABLE customer (id text PRIMARY KEY, email text UNIQUE);
+    CREATE TABLE orders (id int PRIMARY KEY, customer_id text NOT NULL REFERENCES customer);
+    CREATE INDEX ON orders (customer_id);
+    INSERT INTO customer VALUES ('ann-4711', 'ann@example.org'), ('bob-4712', 'bob@example.org');
+    INSERT INTO orders VALUES (1, 'ann-4711'), (2, 'ann-4711'), (3, 'bob-4712');";
+
+const POLICY: &str = "policy = 'gdpr'\nversion = 1\n[pseudonym]\nid = 'k1'\nkey = 'env:GDPR_KEY'\n\
+    [[subject]]\nname = 'customer'\ntable = 'public.customer'\nkey = ['id']\n\
+    [[table]]\nname = 'public.customer'\nclass = 'owned'\nplain = ['id']\ncolumn.email.erase = 'null'\n\
+    [[table]]\nname = 'public.orders'\nclass = 'owned'\nplain = ['id', 'customer_id']\n\
+    [[reference]]\nfrom = 'public.orders'\nto = 'public.customer'\ncolumns = ['customer_id']\nclass = 'owned'\n";
+
+const LEFT: &str =
+    "SELECT concat_ws(' ', (SELECT string_agg(id, ',') FROM customer), (SELECT string_agg(id::text, ',') FROM orders))";
+
+const LEDGER: &str = "SELECT string_agg(concat_ws(' ', details::json ->> 'stage', details::json ->> 'outcome'), ', ' ORDER BY sequence) \
+    FROM dbopt.audit_record";
+
+struct Shop<'a> {
+    database: Database<'a>,
+    target: String,
+    folder: tempfile::TempDir,
+}
+
+impl<'a> Shop<'a> {
+    fn new(cluster: &'a Cluster) -> Self {
+        let database = cluster.database();
+        database.execute(SCHEMA);
+        let target = database.conn_string();
+        assert_eq!(dbopt(&["migrate", "up", "-d", &target]).code, 0);
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("gdpr.toml"), POLICY).expect("written");
+        Self { database, target, folder }
+    }
+
+    fn start(&self, args: &[&str]) -> Child {
+        let policy = self.folder.path().join("gdpr.toml");
+        let mut child = command()
+            .args(["gdpr", "erase", "-d", &self.target, "--subject", "-", "--policy"])
+            .arg(policy)
+            .args(args)
+            .env("GDPR_KEY", "00".repeat(32))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        child.stdin.take().expect("it is piped").write_all(b"ann-4711\n").expect("written");
+        child
+    }
+
+    fn erase(&self, args: &[&str]) -> Ran {
+        ran(self.start(args).wait_with_output().expect("it ends"))
+    }
+
+    fn approval(&self) -> String {
+        let seen = self.erase(&["--dry-run", "--format", "json"]).json();
+        assert_eq!((&seen["outcome"], &seen["deleted"]), (&"planned".into(), &3.into()));
+        seen["approval"].as_str().expect("a text").to_owned()
+    }
+}
+
+#[test]
+fn what_was_confirmed_is_done_once() {
+    let cluster = Cluster::builder().start().expect("a cluster");
+    let shop = Shop::new(&cluster);
+    shop.erase(&[]).fails(2, "nobody is there to be asked");
+    let approval = shop.approval();
+    shop.database.execute("INSERT INTO orders VALUES (4, 'ann-4711')");
+    shop.erase(&["--confirm", &approval]).fails(1, "no longer what was approved");
+    shop.database.execute("DELETE FROM orders WHERE id = 4");
+    let erased = shop.erase(&["--confirm", &approval, "--format", "json"]);
+    assert_eq!((&erased.json()["outcome"], &erased.json()["deleted"]), (&"done".into(), &3.into()));
+    assert_eq!(shop.database.value(LEFT), "bob-4712 3");
+    let again = shop.erase(&["--confirm", &approval]);
+    assert!(again.code == 0 && again.stdout.contains("done before"), "{again:?}");
+    assert_eq!(shop.database.value(LEDGER), "begun, ended done");
+    assert_eq!(dbopt(&["audit", "verify", "-d", &shop.target]).code, 0);
+    let log = std::fs::read_to_string(cluster.log_path()).expect("the log");
+    let ledger = dbopt(&["audit", "export", "-d", &shop.target]).stdout;
+    for text in [&erased.stdout, &erased.stderr, &again.stdout, &again.stderr, &ledger, &log] {
+        assert!(!text.contains("4711") && !text.contains("ann@"), "{text}");
+    }
+}
+
+#[test]
+fn a_killed_client_changes_nothing_and_the_next_one_goes_on() {
+    let cluster = Cluster::builder().start().expect("a cluster");
+    for table in ["orders", "customer"] {
+        let shop = Shop::new(&cluster);
+        let approval = shop.approval();
+        shop.database.execute(&format!(
+            "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_catalog.pg_sleep(0.7); RETURN OLD; END';
+             CREATE TRIGGER slow BEFORE DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION slow()"
+        ));
+        let mut child = shop.start(&["--confirm", &approval]);
+        let sleeps =
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()";
+        while shop.database.value(sleeps) == "0" {
+            assert!(child.try_wait().expect("it can be asked").is_none(), "it ended too soon");
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        child.kill().expect("it is killed");
+        child.wait().expect("it ends");
+        assert_eq!(shop.database.value(LEDGER), "begun");
+        // The server notices when it is to answer; until then the session holds the lock.
+        let sessions =
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        while shop.database.value(sessions) != "0" {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        assert_eq!(shop.database.value(LEFT), "ann-4711,bob-4712 1,2,3", "{table}");
+        let erased = shop.erase(&["--confirm", &approval, "--format", "json"]).json();
+        assert_eq!((&erased["outcome"], &erased["died"]), (&"done".into(), &serde_json::json!([1])), "{table}");
+        assert_eq!(shop.database.value(LEFT), "bob-4712 3", "{table}");
+        assert_eq!(shop.database.value(LEDGER), "begun, ended not-done, begun, ended done");
+    }
+}
+
+#[test]
+fn a_database_without_the_record_is_not_touched() {
+    let database = Cluster::shared().database();
+    database.execute(SCHEMA);
+    let shop = Shop { target: database.conn_string(), database, folder: tempfile::tempdir().expect("a folder") };
+    std::fs::write(shop.folder.path().join("gdpr.toml"), POLICY).expect("written");
+    let approval = shop.approval();
+    shop.erase(&["--confirm", &approval]).fails(2, "");
+    assert_eq!(shop.database.value(LEFT), "ann-4711,bob-4712 1,2,3");
+}
