@@ -8,7 +8,7 @@ use crate::metadata::Metadata;
 use crate::shell::{capture, cargo, say};
 
 /// The formats that have a schema, by the name under which `dbopt schema` knows them.
-const NAMES: [&str; 24] = [
+const NAMES: [&str; 25] = [
     "advice",
     "apply",
     "audit",
@@ -17,6 +17,7 @@ const NAMES: [&str; 24] = [
     "gdpr-erase",
     "gdpr-lint",
     "gdpr-plan",
+    "gdpr-replay",
     "keys",
     "keys-destroy-subject",
     "keys-status",

@@ -196,6 +196,7 @@ pub(crate) enum SchemaOf {
     GdprErase,
     GdprLint,
     GdprPlan,
+    GdprReplay,
     Keys,
     KeysDestroySubject,
     KeysStatus,

@@ -140,3 +140,33 @@ fn a_database_without_the_record_is_not_touched() {
     shop.erase(&["--confirm", &approval]).fails(2, "");
     assert_eq!(shop.database.value(LEFT), "ann-4711,bob-4712 1,2,3");
 }
+
+#[test]
+fn who_was_erased_is_erased_again_after_a_restore() {
+    let cluster = Cluster::shared();
+    let shop = Shop::new(cluster);
+    assert_eq!(shop.erase(&["--confirm", &shop.approval()]).code, 0);
+    let ledger = shop.folder.path().join("ledger.jsonl").display().to_string();
+    assert_eq!(dbopt(&["audit", "export", "-d", &shop.target, "-o", &ledger]).code, 0);
+    let restored = Shop::new(cluster);
+    let replay = |since: &str, more: &[&str]| {
+        let policy = restored.folder.path().join("gdpr.toml");
+        let mut command = command();
+        command.args(["gdpr", "replay", "-d", &restored.target, "--ledger", &ledger, "--since", since]);
+        command.args(["--format", "json", "--policy"]).arg(policy).args(more).env("GDPR_KEY", "00".repeat(32));
+        ran(command.output().expect("the binary starts"))
+    };
+    let nobody = replay("2999-01-01T00:00:00Z", &["--yes"]).json();
+    assert_eq!((&nobody["recorded"], &nobody["persons"]), (&0.into(), &serde_json::json!([])));
+    let listed = replay("2020-01-01T00:00:00Z", &[]).json();
+    assert_eq!((&listed["recorded"], &listed["persons"][0]["outcome"]), (&1.into(), &"planned".into()));
+    assert_eq!(restored.database.value(LEFT), "ann-4711,bob-4712 1,2,3");
+    let done = replay("2020-01-01T00:00:00Z", &["--yes"]);
+    assert_eq!(done.json()["persons"][0]["outcome"], "done");
+    assert!(!done.stdout.contains("4711") && !done.stderr.contains("4711"), "{done:?}");
+    assert_eq!(restored.database.value(LEFT), "bob-4712 3");
+    assert_eq!(replay("2020-01-01T00:00:00Z", &["--yes"]).json()["persons"], serde_json::json!([]));
+    let text = std::fs::read_to_string(&ledger).expect("read").replace("rolled-back", "done").replace("begun", "began");
+    std::fs::write(&ledger, text).expect("written");
+    replay("2020-01-01T00:00:00Z", &["--yes"]).fails(1, "is not a whole audit record");
+}

@@ -28,6 +28,13 @@ pub(crate) enum Gdpr {
                       75 another session is erasing the person."
     )]
     Erase(GdprErase),
+    /// Erase again, after a restore, everybody whom a copy of the audit record says to have been erased since the backup
+    #[command(
+        after_help = "Exit codes: 0 all of them are erased again, or were listed, 1 the copy of the audit record is not whole, 2 usage, policy \
+                      or a schema that is not migrated, 3 connection, 4 deferred (a window, a stop file), 6 some were not erased, or \
+                      are recorded under another key."
+    )]
+    Replay(GdprReplay),
 }
 
 /// `dbopt gdpr lint`
@@ -93,6 +100,28 @@ pub(crate) struct GdprErase {
     /// Do what a dry run has shown, without asking: the text that it gave
     #[arg(long, value_name = "TIME/DIGEST")]
     pub(crate) confirm: Option<Approval>,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table, help_heading = "Output")]
+    pub(crate) format: ReportFormat,
+}
+
+/// `dbopt gdpr replay`
+#[derive(Args, Clone, Debug)]
+pub(crate) struct GdprReplay {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// Policy of kind `gdpr`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: PathBuf,
+    /// Copy of the audit record from before the restore, as `dbopt audit export` writes it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ledger: PathBuf,
+    /// The time of the backup, such as 2026-11-01T00:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: jiff::Timestamp,
+    /// Erase them; without it, they are only counted
+    #[arg(long)]
+    pub(crate) yes: bool,
     /// Output format
     #[arg(long, value_enum, default_value_t = ReportFormat::Table, help_heading = "Output")]
     pub(crate) format: ReportFormat,

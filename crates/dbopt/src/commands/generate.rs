@@ -43,6 +43,7 @@ pub(crate) fn schema(of: SchemaOf) -> Result<Exit, Failure> {
         SchemaOf::GdprErase => schemars::schema_for!(view::gdpr_erase::GdprEraseView).to_value(),
         SchemaOf::GdprLint => schemars::schema_for!(view::gdpr::LintView).to_value(),
         SchemaOf::GdprPlan => schemars::schema_for!(view::gdpr::GdprPlanView).to_value(),
+        SchemaOf::GdprReplay => schemars::schema_for!(view::gdpr_erase::GdprReplayView).to_value(),
         SchemaOf::Keys => schemars::schema_for!(view::keys::KeysView).to_value(),
         SchemaOf::KeysDestroySubject => schemars::schema_for!(view::keys::ErasedView).to_value(),
         SchemaOf::KeysStatus => schemars::schema_for!(view::keys::KeysStatusView).to_value(),

@@ -1,8 +1,8 @@
-//! What was done to erase a person, as a document.
+//! What was done to erase persons, as documents.
 
-use dbopt_report::Document;
+use dbopt_report::{Document, Table, Text};
 
-use crate::view::gdpr_erase::GdprEraseView;
+use crate::view::gdpr_erase::{GdprEraseView, GdprReplayView};
 
 /// What was done, or would be.
 pub(crate) fn erase(view: &GdprEraseView) -> Document {
@@ -31,6 +31,33 @@ pub(crate) fn erase(view: &GdprEraseView) -> Document {
         let records: Vec<String> = view.died.iter().map(u64::to_string).collect();
         document
             .paragraph(format!("Tries that had died before, and had changed nothing: records {}.", records.join(", ")));
+    }
+    document
+}
+
+/// Who was erased again, or would be.
+pub(crate) fn replay(view: &GdprReplayView) -> Document {
+    let mut document = Document::default();
+    document.heading(1, format!("Erasing again since {}", view.since));
+    document.paragraph(format!(
+        "{} persons were erased since; {} of them are in the database, {} were not erased, and {} are recorded under another key.",
+        view.recorded,
+        view.persons.len(),
+        view.failed,
+        view.other_keys
+    ));
+    if !view.persons.is_empty() {
+        let mut table = Table::new(["who", "as", "outcome", "deleted", "changed"]).right(3).right(4);
+        for person in &view.persons {
+            table.push([
+                Text::from(person.subject.clone()),
+                Text::from(person.rule.clone()),
+                Text::from(person.outcome.clone()),
+                Text::from(person.deleted.to_string()),
+                Text::from(person.changed.to_string()),
+            ]);
+        }
+        document.table(table);
     }
     document
 }

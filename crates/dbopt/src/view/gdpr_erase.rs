@@ -71,3 +71,21 @@ impl GdprEraseView {
         }
     }
 }
+
+/// What `dbopt gdpr replay` did, or would do.
+#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[schemars(title = "dbopt gdpr replay")]
+pub(crate) struct GdprReplayView {
+    /// Version of this format.
+    pub(crate) schema_version: u32,
+    /// From when on erasures are repeated, by RFC 3339.
+    pub(crate) since: String,
+    /// How many persons the copy of the audit record says to have been erased since.
+    pub(crate) recorded: usize,
+    /// How many of them are named by another key than the policy's, and cannot be looked for.
+    pub(crate) other_keys: usize,
+    /// Those who are in the database, each with what was, or would be, done.
+    pub(crate) persons: Vec<GdprEraseView>,
+    /// How many of these were not erased; messages say why.
+    pub(crate) failed: usize,
+}

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// The migration that makes the audit record, and the one that makes the table of keys of persons.
-const AUDIT: u32 = 2;
+pub(super) const AUDIT: u32 = 2;
 const KEYS: u32 = 7;
 
 /// Erases a person.
@@ -123,7 +123,7 @@ fn confirm(plan: &Plan, approved: &Approval, key: &[String], is_piped: bool) -> 
 }
 
 /// Looks whether the policy lets something begin now.
-fn may_begin(policy: &GdprPolicy) -> Result<(), Failure> {
+pub(super) fn may_begin(policy: &GdprPolicy) -> Result<(), Failure> {
     runner::closes(&policy.run.windows, Timestamp::now())?;
     match &policy.run.options.stop.file {
         Some(file) if file.exists() => {
@@ -134,7 +134,7 @@ fn may_begin(policy: &GdprPolicy) -> Result<(), Failure> {
     }
 }
 
-fn not_erased(session: &Session, error: EraseError) -> Failure {
+pub(super) fn not_erased(session: &Session, error: EraseError) -> Failure {
     let message = error.to_string();
     match error {
         EraseError::Query(Error::Query { code: Some(code), .. }) if matches!(code.code(), "55P03" | "40P01") => {

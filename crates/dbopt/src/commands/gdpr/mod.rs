@@ -3,6 +3,7 @@
 mod erase;
 mod lint;
 mod plan;
+mod replay;
 
 use std::path::Path;
 
@@ -18,6 +19,7 @@ pub(crate) fn run(context: &Context, command: &Gdpr) -> Result<Exit, Failure> {
         Gdpr::Lint(args) => lint::run(context, args),
         Gdpr::Plan(args) => plan::run(context, args),
         Gdpr::Erase(args) => erase::run(context, args),
+        Gdpr::Replay(args) => replay::run(context, args),
     }
 }
 

@@ -1,0 +1,133 @@
+//! `dbopt gdpr replay`: after a restore, who was erased since the backup is there again, and a copy of the ledger knows who.
+
+use std::collections::BTreeSet;
+
+use dbopt_audit::{FileStore, Range, Record, Store as _, Verifier};
+use dbopt_crypto::Pseudonym;
+use dbopt_gdpr::{Erasure, Graph, erased_since, find_again};
+use dbopt_pg::{Session, SessionProfile};
+use jiff::Timestamp;
+
+use super::{
+    erase::{AUDIT, may_begin, not_erased},
+    plan::{failure, pseudonymizer},
+    policy,
+};
+use crate::{
+    cli::gdpr::GdprReplay,
+    commands::{Context, audit, catalogue, connect, migrate, re_encrypt},
+    document,
+    exit::Exit,
+    failure::Failure,
+    output,
+    view::{
+        SCHEMA_VERSION,
+        gdpr_erase::{GdprEraseView, GdprReplayView},
+    },
+};
+
+/// Erases persons again.
+pub(super) fn run(context: &Context, args: &GdprReplay) -> Result<Exit, Failure> {
+    let policy = policy(context, &args.policy, true)?;
+    let pseudonyms = pseudonymizer(&policy)?;
+    let recorded = recorded(args)?;
+    let own = policy.pseudonym.as_ref().map(|rule| &rule.id);
+    let wanted: BTreeSet<Pseudonym> = recorded.iter().filter(|person| Some(person.key()) == own).cloned().collect();
+    let view = connect::block_on(async {
+        let mut session = open(context, args).await?;
+        let (catalog, _) = catalogue::live(context, &session, &[]).await?;
+        let graph = Graph::new(catalog, &policy);
+        let mut view = GdprReplayView {
+            schema_version: SCHEMA_VERSION,
+            since: args.since.to_string(),
+            recorded: recorded.len(),
+            other_keys: recorded.len() - wanted.len(),
+            persons: Vec::new(),
+            failed: 0,
+        };
+        for subject in &policy.subjects {
+            let transaction = session.read_only().await.map_err(connect::failure)?;
+            let looking = find_again(&transaction, &graph, &pseudonyms, subject, &wanted);
+            let found = connect::or_interrupted(context, looking).await?.map_err(failure)?;
+            drop(transaction);
+            for key in found {
+                let key: Vec<String> = key.iter().map(|part| part.to_string()).collect();
+                let erasure =
+                    Erasure { graph: &graph, policy: &policy, pseudonyms: &pseudonyms, subject, key: &key, keys: &[] };
+                let (planned, problem) = again(context, args, &mut session, &erasure).await?;
+                view.persons.extend(planned);
+                if let Some(problem) = problem {
+                    view.failed += 1;
+                    let message = format!("{} was not erased: {}", erasure.pseudonym(), problem.message);
+                    context.stderr.findings(&[dbopt_finding::Finding::error("not-erased", message)]);
+                }
+            }
+        }
+        session.close().await;
+        Ok(view)
+    })?;
+    output::report(&context.global, args.format, None, &view, document::gdpr_erase::replay)?;
+    Ok(if view.failed > 0 || view.other_keys > 0 { Exit::Partial } else { Exit::Done })
+}
+
+/// Plans to erase a person, and does it when that is wanted. What concerns this person alone is no reason to leave the others.
+async fn again(
+    context: &Context,
+    args: &GdprReplay,
+    session: &mut Session,
+    erasure: &Erasure<'_>,
+) -> Result<(Option<GdprEraseView>, Option<Failure>), Failure> {
+    let transaction = session.read_only().await.map_err(connect::failure)?;
+    let planned = connect::or_interrupted(context, erasure.plan(&transaction, Timestamp::now())).await?;
+    drop(transaction);
+    let (_, plan) = match planned {
+        Ok(planned) => planned,
+        Err(error) => return Ok((None, Some(failure(error)))),
+    };
+    let approved = erasure.approval(&plan);
+    let view = GdprEraseView::planned(&plan, &approved);
+    if !args.yes {
+        return Ok((Some(view), None));
+    }
+    may_begin(erasure.policy)?;
+    match connect::or_interrupted(context, erasure.erase(session.client_mut(), &approved)).await? {
+        Ok(erased) => {
+            context.stderr.findings(&erased.findings);
+            Ok((Some(GdprEraseView::erased(&erasure.subject.name, &erased, &approved)), None))
+        }
+        Err(error) => {
+            let problem = not_erased(session, error);
+            // Without a connection nobody else is erased either.
+            if problem.exit == Exit::Connection { Err(problem) } else { Ok((Some(view), Some(problem))) }
+        }
+    }
+}
+
+async fn open(context: &Context, args: &GdprReplay) -> Result<Session, Failure> {
+    let profile = SessionProfile { read_only: !args.yes, ..re_encrypt::counting() };
+    let session = connect::open_as(context, &args.connection, &profile).await?;
+    if args.yes {
+        migrate::require(&session, AUDIT, &args.connection).await?;
+    }
+    Ok(session)
+}
+
+/// Who was erased since, by a copy of the audit record that is whole in itself.
+fn recorded(args: &GdprReplay) -> Result<BTreeSet<Pseudonym>, Failure> {
+    let (mut records, mut unreadable): (Vec<Record>, u64) = (Vec::new(), 0);
+    let mut take = |record: Option<&Record>| match record {
+        Some(record) => records.push(record.clone()),
+        None => unreadable += 1,
+    };
+    connect::block_on(async {
+        FileStore::new(&args.ledger).read(Range::ALL, &mut take).await.map_err(audit::failure)
+    })?;
+    let first = records.first().map(|record| record.sequence);
+    let mut verifier = Verifier::new(first.unwrap_or(1), &[]);
+    records.iter().for_each(|record| verifier.record(record));
+    if unreadable > 0 || first.is_none() || verifier.finish().fault_count > 0 {
+        let message = format!("`{}` is not a whole audit record, and nothing was done", args.ledger.display());
+        return Err(Failure::new(Exit::Findings, message).hint("`dbopt audit verify --file` says where"));
+    }
+    Ok(erased_since(&records, args.since))
+}
