@@ -52,7 +52,7 @@ impl<'a> Shop<'a> {
             .args(["gdpr", "erase", "-d", &self.target, "--subject", "-", "--policy"])
             .arg(policy)
             .args(args)
-            .env("GDPR_KEY", "00".repeat(32))
+            .env("GDPR_KEY", "0123456789abcdef".repeat(4))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -153,7 +153,11 @@ fn who_was_erased_is_erased_again_after_a_restore() {
         let policy = restored.folder.path().join("gdpr.toml");
         let mut command = command();
         command.args(["gdpr", "replay", "-d", &restored.target, "--ledger", &ledger, "--since", since]);
-        command.args(["--format", "json", "--policy"]).arg(policy).args(more).env("GDPR_KEY", "00".repeat(32));
+        command
+            .args(["--format", "json", "--policy"])
+            .arg(policy)
+            .args(more)
+            .env("GDPR_KEY", "0123456789abcdef".repeat(4));
         ran(command.output().expect("the binary starts"))
     };
     let nobody = replay("2999-01-01T00:00:00Z", &["--yes"]).json();
