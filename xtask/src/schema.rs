@@ -8,14 +8,16 @@ use crate::metadata::Metadata;
 use crate::shell::{capture, cargo, say};
 
 /// The formats that have a schema, by the name under which `dbopt schema` knows them.
-const NAMES: [&str; 25] = [
+const NAMES: [&str; 27] = [
     "advice",
     "apply",
     "audit",
     "doctor",
     "explain",
     "gdpr-erase",
+    "gdpr-export",
     "gdpr-lint",
+    "gdpr-manifest",
     "gdpr-plan",
     "gdpr-replay",
     "keys",

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use dbopt_crypto::KeyId;
 use dbopt_gdpr::Approval;
+use jiff::Timestamp;
 
 use super::{Connection, ReportFormat};
 
@@ -35,6 +36,12 @@ pub(crate) enum Gdpr {
                       are recorded under another key."
     )]
     Replay(GdprReplay),
+    /// Write everything of a person to a package that opens without dbopt, sealed for whoever is to have it
+    #[command(
+        after_help = "Exit codes: 0 written, 1 nobody has this key, or the policy does not cover the database, 2 usage, policy, a file \
+                      that cannot be written, or a schema that is not migrated, 3 connection, 6 a query failed, 130 interrupted."
+    )]
+    Export(GdprExport),
 }
 
 /// `dbopt gdpr lint`
@@ -118,7 +125,7 @@ pub(crate) struct GdprReplay {
     pub(crate) ledger: PathBuf,
     /// The time of the backup, such as 2026-11-01T00:00:00Z
     #[arg(long, value_name = "TIME")]
-    pub(crate) since: jiff::Timestamp,
+    pub(crate) since: Timestamp,
     /// Erase them; without it, they are only counted
     #[arg(long)]
     pub(crate) yes: bool,
@@ -129,4 +136,76 @@ pub(crate) struct GdprReplay {
 
 fn purpose(text: &str) -> Result<KeyId, dbopt_crypto::KeyError> {
     KeyId::new(text)
+}
+
+/// `dbopt gdpr export`
+#[derive(Args, Clone, Debug)]
+#[command(group = clap::ArgGroup::new("for").required(true))]
+pub(crate) struct GdprExport {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// Policy of kind `gdpr`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: PathBuf,
+    /// The person's key, once for each of its columns; `-` reads them from standard input, a line each, so that they are in no list of
+    /// processes
+    #[arg(long, value_name = "KEY", required = true)]
+    pub(crate) subject: Vec<String>,
+    /// Which of the policy's subjects it is, when it has several
+    #[arg(long = "as", value_name = "NAME")]
+    pub(crate) rule: Option<String>,
+    /// What to give: 15 all data about the person, 20 what the person provided by consent or for a contract
+    #[arg(long, value_name = "ARTICLE", default_value_t = 15, value_parser = article)]
+    pub(crate) article: u8,
+    /// Moment that the package is dated with, now when not given; the rows are those of now in any case
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub(crate) as_of: Option<Timestamp>,
+    /// Policy of kind `encryption`, by which encrypted columns are opened; without it they are left out
+    #[arg(long, value_name = "FILE")]
+    pub(crate) encryption_policy: Option<PathBuf>,
+    /// Export although the policy does not cover the database; what it does not speak of is listed as missing
+    #[arg(long)]
+    pub(crate) uncovered: bool,
+    /// Package to write; nothing may be there yet
+    #[arg(short, long, value_name = "FILE", help_heading = "Package")]
+    pub(crate) output: PathBuf,
+    /// Seal it for a recipient (`age1…`); may be given several times
+    #[arg(long, value_name = "RECIPIENT", group = "for", help_heading = "Package")]
+    pub(crate) recipient: Vec<String>,
+    /// Seal it for the recipients in a file, one a line
+    #[arg(long, value_name = "FILE", group = "for", help_heading = "Package")]
+    pub(crate) recipients_file: Option<String>,
+    /// Seal it with a passphrase, which is asked for or read as a line of standard input
+    #[arg(long, group = "for", help_heading = "Package")]
+    pub(crate) passphrase: bool,
+    /// Seal it with the passphrase that is the first line of a file
+    #[arg(long, value_name = "FILE", group = "for", help_heading = "Package")]
+    pub(crate) passphrase_file: Option<String>,
+    /// Do not seal it: whoever has the file can read it
+    #[arg(long, group = "for", help_heading = "Package")]
+    pub(crate) plain: bool,
+    /// Write a folder instead of an archive
+    #[arg(long, requires = "plain", help_heading = "Package")]
+    pub(crate) folder: bool,
+    /// Record the export in this file instead of the database's audit record
+    #[arg(long, value_name = "FILE", help_heading = "Audit record")]
+    pub(crate) audit: Option<PathBuf>,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table, help_heading = "Output")]
+    pub(crate) format: ReportFormat,
+}
+
+fn article(text: &str) -> Result<u8, &'static str> {
+    match text {
+        "15" => Ok(15),
+        "20" => Ok(20),
+        _ => Err("there are packages for the articles 15 and 20"),
+    }
+}
+
+/// Reads a time with its zone, or a day, which begins in UTC.
+fn moment(text: &str) -> Result<Timestamp, &'static str> {
+    let day = || text.parse::<jiff::civil::Date>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok();
+    let time = text.parse().ok().or_else(|| day().map(|day| day.timestamp()));
+    time.ok_or("this is no time; write it as `2026-03-01T12:00:00Z`, or a day as `2026-03-01`")
 }

@@ -135,7 +135,8 @@ fn print(context: &Context, args: &ReEncrypt, view: &ReEncryptView) -> Result<()
     output::report(&context.global, format, None, view, document::re_encrypt::document)
 }
 
-fn keys_away(error: StoreError) -> Failure {
+/// The failure of keys that cannot be had.
+pub(super) fn keys_away(error: StoreError) -> Failure {
     match error {
         StoreError::File(error) => keys::file(error),
         StoreError::Keyring(error) => keys::locked_up(error),

@@ -9,6 +9,7 @@ pub(crate) mod drift;
 pub(crate) mod explain;
 pub(crate) mod gdpr;
 pub(crate) mod gdpr_erase;
+pub(crate) mod gdpr_export;
 pub(crate) mod keys;
 pub(crate) mod limits;
 pub(crate) mod logs;

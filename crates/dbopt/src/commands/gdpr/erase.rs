@@ -5,10 +5,7 @@ use dbopt_gdpr::{Approval, EraseError, Erasure, Error, GdprPolicy, Graph, Person
 use dbopt_pg::{Session, SessionProfile};
 use jiff::Timestamp;
 
-use super::{
-    plan::{failure, key, pseudonymizer, rule},
-    policy,
-};
+use super::{failure, key, policy, pseudonymizer, subject};
 use crate::{
     cli::gdpr::GdprErase,
     commands::{Context, audit, catalogue, connect, keys::destroy::ask, migrate, re_encrypt, runner, secret},
@@ -27,7 +24,7 @@ const KEYS: u32 = 7;
 pub(super) fn run(context: &Context, args: &GdprErase) -> Result<Exit, Failure> {
     let policy = policy(context, &args.policy, true)?;
     let pseudonyms = pseudonymizer(&policy)?;
-    let subject = rule(&policy, args.rule.as_deref())?;
+    let subject = subject(&policy, args.rule.as_deref())?;
     let is_piped = args.subject == ["-"];
     let key = key(&args.subject)?;
     let keys = keys(args, &key)?;

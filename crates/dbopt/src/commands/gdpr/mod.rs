@@ -1,13 +1,16 @@
 //! `dbopt gdpr`
 
 mod erase;
+mod export;
 mod lint;
+mod package;
 mod plan;
 mod replay;
 
-use std::path::Path;
+use std::{io::BufRead as _, path::Path};
 
-use dbopt_gdpr::GdprPolicy;
+use dbopt_crypto::Pseudonymizer;
+use dbopt_gdpr::{Error, GdprPolicy, SubjectRule};
 use dbopt_policy::Options;
 
 use super::Context;
@@ -20,6 +23,7 @@ pub(crate) fn run(context: &Context, command: &Gdpr) -> Result<Exit, Failure> {
         Gdpr::Plan(args) => plan::run(context, args),
         Gdpr::Erase(args) => erase::run(context, args),
         Gdpr::Replay(args) => replay::run(context, args),
+        Gdpr::Export(args) => export::run(context, args),
     }
 }
 
@@ -34,5 +38,45 @@ fn policy(context: &Context, file: &Path, secrets: bool) -> Result<GdprPolicy, F
             Err(Failure::usage(format!("the policy `{}` cannot be used, and nothing was done", file.display()))
                 .findings(refused.findings))
         }
+    }
+}
+
+/// What makes pseudonyms of persons.
+fn pseudonymizer(policy: &GdprPolicy) -> Result<Pseudonymizer, Failure> {
+    policy.pseudonymizer().map_err(|error| {
+        let hint = "give the policy a `[pseudonym]` with the `id` of a key and where the `key` is";
+        Failure::usage(error.to_string()).hint(hint)
+    })
+}
+
+/// The subject of a name, or the only one.
+fn subject<'a>(policy: &'a GdprPolicy, name: Option<&str>) -> Result<&'a SubjectRule, Failure> {
+    policy.subject(name).ok_or_else(|| {
+        let names: Vec<_> = policy.subjects.iter().map(|subject| subject.name.as_str()).collect();
+        let failure = Failure::usage("the policy has no such subject, or several");
+        failure.hint(format!("write `--as` and one of: {}", names.join(", ")))
+    })
+}
+
+/// The person's key, of the command line or of standard input.
+fn key(given: &[String]) -> Result<Vec<String>, Failure> {
+    if given != ["-"] {
+        return Ok(given.to_vec());
+    }
+    let lines = std::io::stdin().lock().lines().collect::<Result<Vec<_>, _>>();
+    lines.map_err(|error| Failure::file("read", "<stdin>", &error))
+}
+
+/// The failure of looking for a person. It names nobody.
+fn failure(error: Error) -> Failure {
+    match &error {
+        Error::NoSubject(_) | Error::BadKey(_) | Error::NoPerson(_) | Error::ManyPersons(_) => {
+            Failure::usage(error.to_string())
+        }
+        Error::Hidden(_) => {
+            Failure::usage(error.to_string()).hint("use a role with BYPASSRLS, or the owner of the tables")
+        }
+        Error::Query { code: None, .. } => Failure::new(Exit::Connection, error.to_string()),
+        _ => Failure::new(Exit::Partial, error.to_string()),
     }
 }

@@ -10,8 +10,7 @@ use jiff::Timestamp;
 
 use super::{
     erase::{AUDIT, may_begin, not_erased},
-    plan::{failure, pseudonymizer},
-    policy,
+    failure, policy, pseudonymizer,
 };
 use crate::{
     cli::gdpr::GdprReplay,
