@@ -8,7 +8,7 @@ use crate::metadata::Metadata;
 use crate::shell::{capture, cargo, say};
 
 /// The formats that have a schema, by the name under which `dbopt schema` knows them.
-const NAMES: [&str; 27] = [
+const NAMES: [&str; 29] = [
     "advice",
     "apply",
     "audit",
@@ -20,6 +20,8 @@ const NAMES: [&str; 27] = [
     "gdpr-manifest",
     "gdpr-plan",
     "gdpr-replay",
+    "gdpr-residue",
+    "gdpr-verify",
     "keys",
     "keys-destroy-subject",
     "keys-status",

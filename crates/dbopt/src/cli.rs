@@ -199,6 +199,8 @@ pub(crate) enum SchemaOf {
     GdprManifest,
     GdprPlan,
     GdprReplay,
+    GdprResidue,
+    GdprVerify,
     Keys,
     KeysDestroySubject,
     KeysStatus,

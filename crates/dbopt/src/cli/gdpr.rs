@@ -36,6 +36,17 @@ pub(crate) enum Gdpr {
                       are recorded under another key."
     )]
     Replay(GdprReplay),
+    /// Search a whole database for a person's identifiers, however they are written
+    #[command(
+        after_help = "Exit codes: 0 nothing was found, 1 something was, 2 usage, policy, or nobody with this key, 3 connection, 6 nothing was \
+                      found, but not all could be searched, 130 interrupted."
+    )]
+    Verify(GdprVerify),
+    /// Say where erased values may still be although no query returns them
+    #[command(
+        after_help = "Exit codes: 0 all is gone, 1 something may be left, 2 usage or policy, 3 connection, 130 interrupted."
+    )]
+    Residue(GdprResidue),
     /// Write everything of a person to a package that opens without dbopt, sealed for whoever is to have it
     #[command(
         after_help = "Exit codes: 0 written, 1 nobody has this key, or the policy does not cover the database, 2 usage, policy, a file \
@@ -129,6 +140,51 @@ pub(crate) struct GdprReplay {
     /// Erase them; without it, they are only counted
     #[arg(long)]
     pub(crate) yes: bool,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table, help_heading = "Output")]
+    pub(crate) format: ReportFormat,
+}
+
+/// `dbopt gdpr verify`
+#[derive(Args, Clone, Debug)]
+#[command(group = clap::ArgGroup::new("what").required(true))]
+pub(crate) struct GdprVerify {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// Policy of kind `gdpr`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: PathBuf,
+    /// Identifiers to search for, a line `name=value` each; `-` is standard input
+    #[arg(long, value_name = "FILE", group = "what")]
+    pub(crate) identifiers: Option<String>,
+    /// Take the identifiers from the rows of the person with this key, once for each of its columns; `-` reads it from standard input
+    #[arg(long, value_name = "KEY", group = "what")]
+    pub(crate) subject: Vec<String>,
+    /// Which of the policy's subjects it is, when it has several
+    #[arg(long = "as", value_name = "NAME")]
+    pub(crate) rule: Option<String>,
+    /// Show the keys of the first rows of each hit, which may be data of a person themselves
+    #[arg(long)]
+    pub(crate) keys: bool,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table, help_heading = "Output")]
+    pub(crate) format: ReportFormat,
+}
+
+/// `dbopt gdpr residue`
+#[derive(Args, Clone, Debug)]
+pub(crate) struct GdprResidue {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// Policy of kind `gdpr`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: PathBuf,
+    /// When the erasure was committed, such as 2026-11-01T12:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub(crate) since: Timestamp,
+    /// For how long backups and archived log are kept, such as 30d
+    #[arg(long, value_name = "DURATION", value_parser = super::duration)]
+    pub(crate) backups_kept: Option<std::time::Duration>,
     /// Output format
     #[arg(long, value_enum, default_value_t = ReportFormat::Table, help_heading = "Output")]
     pub(crate) format: ReportFormat,

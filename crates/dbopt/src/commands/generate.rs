@@ -46,6 +46,8 @@ pub(crate) fn schema(of: SchemaOf) -> Result<Exit, Failure> {
         SchemaOf::GdprManifest => schemars::schema_for!(dbopt_gdpr::export::Manifest).to_value(),
         SchemaOf::GdprPlan => schemars::schema_for!(view::gdpr::GdprPlanView).to_value(),
         SchemaOf::GdprReplay => schemars::schema_for!(view::gdpr_erase::GdprReplayView).to_value(),
+        SchemaOf::GdprResidue => schemars::schema_for!(view::gdpr_verify::ResidueView).to_value(),
+        SchemaOf::GdprVerify => schemars::schema_for!(view::gdpr_verify::VerifyReportView).to_value(),
         SchemaOf::Keys => schemars::schema_for!(view::keys::KeysView).to_value(),
         SchemaOf::KeysDestroySubject => schemars::schema_for!(view::keys::ErasedView).to_value(),
         SchemaOf::KeysStatus => schemars::schema_for!(view::keys::KeysStatusView).to_value(),

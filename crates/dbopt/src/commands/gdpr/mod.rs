@@ -6,6 +6,8 @@ mod lint;
 mod package;
 mod plan;
 mod replay;
+mod residue;
+mod verify;
 
 use std::{io::BufRead as _, path::Path};
 
@@ -24,6 +26,8 @@ pub(crate) fn run(context: &Context, command: &Gdpr) -> Result<Exit, Failure> {
         Gdpr::Erase(args) => erase::run(context, args),
         Gdpr::Replay(args) => replay::run(context, args),
         Gdpr::Export(args) => export::run(context, args),
+        Gdpr::Verify(args) => verify::run(context, args),
+        Gdpr::Residue(args) => residue::run(context, args),
     }
 }
 
