@@ -286,6 +286,8 @@ pub(crate) fn sources(error: &tokio_postgres::Error) -> String {
 fn describe(error: &DbError) -> String {
     let (code, place) = (error.code(), error.where_().and_then(|context| context.lines().next()));
     match place.and_then(|place| place.strip_prefix("PL/")) {
+        // dbopt's own functions name no values.
+        Some(place) if place.starts_with("pgSQL function dbopt.") => error.message().to_owned(),
         Some(place) if is_class(code, "P0") || !is_known_class(code) || place.ends_with(" at RAISE") => {
             let place = place.strip_suffix(" at RAISE").unwrap_or(place);
             format!("an error of its own with code {} was raised by PL/{place}", code.code())
