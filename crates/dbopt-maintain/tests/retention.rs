@@ -7,7 +7,7 @@ use std::time::Duration;
 use dbopt_maintain::Moment;
 use dbopt_maintain::actions::{DeleteRows, Method, Retention};
 use dbopt_maintain::plan::Archived;
-use dbopt_run::{BatchLimits, Event, Limits, Options, Outcome, Probe};
+use dbopt_run::{BatchLimits, Event, Limits, Options, Outcome, Probe, Runner};
 use dbopt_testkit::{Cluster, Database};
 use support::{client, database, options, reason, run, start, table};
 
@@ -106,6 +106,28 @@ async fn pages_behind_the_last_expired_row_are_read_only_when_one_has_come_to_be
         let (done, total) = told.last().copied().unwrap_or_default();
         assert_eq!(done < total / 2, !comes_late, "{done} of {total}");
         assert_eq!(database.value("SELECT pg_stat_get_dead_tuples('t'::regclass)"), "0");
+    }
+}
+
+#[tokio::test]
+async fn rows_that_are_hidden_are_not_taken_for_none() {
+    for method in [Method::Pages, Method::Keys] {
+        let database = database(Cluster::shared(), TABLE).await;
+        let name = format!("cleaner_{}", database.name());
+        database.execute(&format!(
+            "CREATE ROLE {name} LOGIN; GRANT SELECT, DELETE ON t TO {name}; GRANT USAGE, CREATE ON SCHEMA dbopt TO {name}; \
+             GRANT ALL ON ALL TABLES IN SCHEMA dbopt TO {name}; GRANT ALL ON ALL SEQUENCES IN SCHEMA dbopt TO {name}; \
+             ALTER TABLE t ENABLE ROW LEVEL SECURITY; CREATE POLICY young ON t USING (at >= now())"
+        ));
+        let target = database.conn_string().replace("user=postgres", &format!("user={name}"));
+        let mut actions: Vec<Box<dyn dbopt_run::Action>> =
+            vec![Box::new(DeleteRows::new(&table(&database, "t"), Retention { method, ..retention() }))];
+        let mut runner = Runner::start(&support::settings(&target), "maintain", small()).await.expect("a run");
+        let reports = runner.execute(&mut actions, &mut |_| {}).await.expect("it runs");
+        runner.finish(&reports).await.expect("it ends");
+        assert!(reason(&reports[0]).contains("row-level security"), "{:?}", reports[0]);
+        assert!(matches!(reports[0].outcome, Outcome::Failed(_)));
+        assert_eq!(left(&database), "10003 3000");
     }
 }
 

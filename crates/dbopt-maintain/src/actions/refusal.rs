@@ -11,6 +11,7 @@ use crate::object::TableRef;
 /// What the catalogue says of the table and the column.
 const TABLE: &str = "
     SELECT c.oid, c.relkind::text AS kind, c.relpersistence = 't' AS is_temporary,
+           pg_catalog.row_security_active(c.oid) AS is_hidden,
            (SELECT pg_catalog.format_type(a.atttypid, NULL) FROM pg_catalog.pg_attribute a
             WHERE a.attrelid = c.oid AND a.attname = $3 AND a.attnum > 0 AND NOT a.attisdropped) AS type,
            EXISTS (SELECT FROM pg_catalog.pg_rewrite r WHERE r.ev_class = c.oid AND r.ev_type = '4') AS has_rules,
@@ -127,6 +128,9 @@ pub(super) async fn fit(
             return Ok(Err(format!("`{column}` is of type {kind}, by which the plan's cutoff cannot be judged")));
         }
         (None, _) => return Ok(Err(format!("it has no column `{column}`"))),
+    }
+    if row.get("is_hidden") {
+        return Ok(Err("row-level security may hide rows of it from this role, so none would be missed".to_owned()));
     }
     if row.get("has_rules") {
         return Ok(Err("a rule changes what a DELETE does to it".to_owned()));
