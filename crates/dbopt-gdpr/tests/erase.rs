@@ -2,14 +2,16 @@
 
 mod support;
 
-use dbopt_crypto::{Algorithm, Cell, DataKey, Key, KeyId, KeyNumber, KeyRing, Pseudonymizer, SubjectId, SubjectKeys};
-use dbopt_gdpr::{Approval, EraseError, Erased, Erasure, GdprPolicy, Graph, PersonKey};
-use dbopt_pg::{ConnectArgs, Environment, Session, SessionProfile, Settings};
-use dbopt_testkit::{Cluster, Database};
-use support::{client, graph, policy, reference, tables};
+use dbopt_crypto::{Algorithm, Cell, DataKey, KeyId, KeyNumber, KeyRing, SubjectId, SubjectKeys};
+use dbopt_gdpr::{Approval, EraseError, Erased, PersonKey};
+use dbopt_testkit::Cluster;
+use support::{
+    case::{Case, migrated},
+    client, reference, tables,
+};
 use tokio_postgres::Client;
 
-const AS_OF: &str = "2026-01-01T00:00:00Z";
+const ANN: &str = "ann-7";
 
 const SHOP: &str = "CREATE TABLE customer (id text PRIMARY KEY, email text UNIQUE);
     CREATE TABLE orders (id int PRIMARY KEY, customer_id text REFERENCES customer);
@@ -41,70 +43,11 @@ fn shop() -> String {
     .concat()
 }
 
-/// A database with tables, dbopt's own among them.
-async fn migrated<'a>(cluster: &'a Cluster, schema: &str) -> Database<'a> {
-    let database = cluster.database();
-    let conn_string = database.conn_string();
-    let args = ConnectArgs { database: Some(&conn_string), ..Default::default() };
-    let settings = Settings::resolve(&args, &Environment::default()).expect("the settings are good");
-    let mut session = Session::connect(&settings, &SessionProfile::default()).await.expect("a session");
-    dbopt_migrate::up(&mut session).await.expect("it migrates");
-    session.close().await;
-    database.execute(schema);
-    database
-}
-
-/// Who erases whom, and by what.
-struct Case {
-    graph: Graph,
-    policy: GdprPolicy,
-    pseudonyms: Pseudonymizer,
-    key: Vec<String>,
-    keys: Vec<PersonKey>,
-}
-
-impl Case {
-    async fn new(client: &Client, body: &str) -> Self {
-        let policy = policy(body);
-        let key = Key::new((0..32).collect()).expect("long enough");
-        let pseudonyms = Pseudonymizer::new(KeyId::new("test").expect("a name"), &key);
-        Self {
-            graph: graph(client, &policy).await,
-            policy,
-            pseudonyms,
-            key: vec!["ann-7".to_owned()],
-            keys: Vec::new(),
-        }
-    }
-
-    fn erasure(&self) -> Erasure<'_> {
-        Erasure {
-            graph: &self.graph,
-            policy: &self.policy,
-            pseudonyms: &self.pseudonyms,
-            subject: self.policy.subject(None).expect("there is one"),
-            key: &self.key,
-            keys: &self.keys,
-        }
-    }
-
-    async fn approval(&self, client: &mut Client) -> Approval {
-        let transaction = client.transaction().await.expect("a transaction");
-        let (_, plan) = self.erasure().plan(&transaction, AS_OF.parse().expect("a time")).await.expect("planned");
-        self.erasure().approval(&plan)
-    }
-
-    async fn erase(&self, client: &mut Client) -> Result<Erased, EraseError> {
-        let approval = self.approval(client).await;
-        self.erasure().erase(client, &approval).await
-    }
-}
-
 #[tokio::test]
 async fn an_approved_plan_is_done_once_and_recorded() {
     let database = migrated(Cluster::shared(), SHOP).await;
     let mut client = client(&database).await;
-    let case = Case::new(&client, &shop()).await;
+    let case = Case::new(&client, &shop(), ANN).await;
     let approval = case.approval(&mut client).await;
     let erased = case.erasure().erase(&mut client, &approval).await.expect("erased");
     assert_eq!((erased.deleted, erased.changed, erased.was_done), (6, 0, false));
@@ -122,7 +65,7 @@ async fn an_approved_plan_is_done_once_and_recorded() {
 async fn what_is_another_plan_is_refused_before_it_begins() {
     let database = migrated(Cluster::shared(), SHOP).await;
     let mut client = client(&database).await;
-    let case = Case::new(&client, &shop()).await;
+    let case = Case::new(&client, &shop(), ANN).await;
     let approval = case.approval(&mut client).await;
     let before = database.value(LEFT);
     let later = Approval { as_of: "2999-01-01T00:00:00Z".parse().expect("a time"), ..approval.clone() };
@@ -135,7 +78,7 @@ async fn what_is_another_plan_is_refused_before_it_begins() {
     assert_eq!(database.value(LEFT).len(), before.len());
     database.execute("CREATE TABLE vote (id int PRIMARY KEY, of int REFERENCES orders ON DELETE CASCADE); INSERT INTO vote VALUES (1, 1)");
     let body = shop() + &tables("foreign", "vote") + &reference("vote", "of", "orders", "class = 'foreign'");
-    let refused = Case::new(&client, &body).await.erase(&mut client).await;
+    let refused = Case::new(&client, &body, ANN).await.erase(&mut client).await;
     assert!(matches!(&refused, Err(EraseError::Refused(findings)) if findings.len() == 1), "{refused:?}");
     assert_eq!(database.value("SELECT count(*) FROM dbopt.audit_record"), "0");
 }
@@ -153,7 +96,7 @@ async fn with_trigger(when: &str, body: &str) -> (Result<Erased, EraseError>, St
     let schema = format!("{SHOP} CREATE TABLE history (was text); {}", trigger(when, body));
     let database = migrated(Cluster::shared(), &schema).await;
     let mut client = client(&database).await;
-    let case = Case::new(&client, &(shop() + &tables("lookup", "history"))).await;
+    let case = Case::new(&client, &(shop() + &tables("lookup", "history")), ANN).await;
     let erased = case.erase(&mut client).await;
     (erased, database.value(LEFT), database.value(LEDGER))
 }
@@ -199,7 +142,7 @@ async fn a_session_that_dies_anywhere_changes_nothing_and_the_next_one_ends_it()
     for place in ["item", "orders", "customer", "dbopt.audit_record"] {
         let database = migrated(Cluster::shared(), SHOP).await;
         let mut first = client(&database).await;
-        let case = Case::new(&first, &shop()).await;
+        let case = Case::new(&first, &shop(), ANN).await;
         let approval = case.approval(&mut first).await;
         let (when, only) = match place {
             "dbopt.audit_record" => ("BEFORE INSERT", "IF NEW.details LIKE '%done%' THEN"),
@@ -232,7 +175,7 @@ async fn a_crash_of_the_server_leaves_all_or_nothing() {
     let slow = trigger("BEFORE DELETE ON customer", "PERFORM pg_catalog.pg_sleep(60); RETURN OLD;");
     let database = migrated(&cluster, &format!("{SHOP} {slow}")).await;
     let mut first = client(&database).await;
-    let case = Case::new(&first, &shop()).await;
+    let case = Case::new(&first, &shop(), ANN).await;
     let approval = case.approval(&mut first).await;
     let crash = async {
         let is_there = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
@@ -260,7 +203,7 @@ async fn two_at_once_are_one() {
     let slow = trigger("BEFORE DELETE ON customer", "PERFORM pg_catalog.pg_sleep(0.3); RETURN OLD;");
     let database = migrated(Cluster::shared(), &format!("{SHOP} {slow}")).await;
     let (mut one, mut two) = (client(&database).await, client(&database).await);
-    let case = Case::new(&one, &shop()).await;
+    let case = Case::new(&one, &shop(), ANN).await;
     let approval = case.approval(&mut one).await;
     let erasure = case.erasure();
     let (one, two) = tokio::join!(erasure.erase(&mut one, &approval), erasure.erase(&mut two, &approval));
@@ -276,7 +219,7 @@ async fn masks_that_need_a_key_are_computed_here() {
     let masks =
         "erase = 'mask'\ncolumn.email.erase = 'hmac'\ncolumn.name.erase = 'pseudonym'\ncolumn.phone.erase = 'hmac'";
     let mut client = client(&database).await;
-    let case = Case::new(&client, &shop().replace("column.email.erase = 'redact'", masks)).await;
+    let case = Case::new(&client, &shop().replace("column.email.erase = 'redact'", masks), ANN).await;
     let erased = case.erase(&mut client).await.expect("erased");
     assert_eq!((erased.deleted, erased.changed), (5, 1));
     let row = "SELECT concat_ws(' ', id, email ~ '^[0-9a-f]{64}$', name ~ '^[0-9a-f]{32}$', phone IS NULL) FROM customer WHERE id = 'ann-7'";
@@ -294,7 +237,7 @@ async fn values_under_a_key_of_the_person_go_with_it() {
         "column.email.erase = 'redact'",
         "erase = 'mask'\ncolumn.email.erase = 'null'\ncolumn.note.erase = 'encrypt'",
     );
-    let mut case = Case::new(&client, &body).await;
+    let mut case = Case::new(&client, &body, ANN).await;
     let ring = KeyRing::new().with(KeyNumber::FIRST, Algorithm::default(), true, &DataKey::random().expect("random"));
     let ring = ring.expect("a ring");
     let subjects = SubjectKeys::default();
@@ -332,7 +275,7 @@ async fn values_under_a_key_of_the_person_go_with_it() {
 async fn who_was_erased_is_found_again_after_a_restore() {
     let database = migrated(Cluster::shared(), SHOP).await;
     let mut client = client(&database).await;
-    let case = Case::new(&client, &shop()).await;
+    let case = Case::new(&client, &shop(), ANN).await;
     let erased = case.erase(&mut client).await.expect("erased");
     let record = dbopt_audit::Record {
         action: dbopt_gdpr::ACTION.to_owned(),

@@ -123,9 +123,18 @@ impl Erasure<'_> {
         let arrays = KeyArrays::of(keys);
         let mut parameters = arrays.parameters();
         parameters.extend(values.iter().map(|value| (value as &(dyn ToSql + Sync), Type::TEXT_ARRAY)));
-        let done = transaction.execute_typed(&statement.sql, &parameters).await;
-        let done = done.map_err(|error| failed(format!("the rows of `{name}` to be changed"), &error))?;
-        counted(name, keys.len(), done)
+        let what = || format!("the rows of `{name}` to be changed");
+        if statement.kind != StatementKind::Change {
+            let done = transaction.execute_typed(&statement.sql, &parameters).await;
+            return counted(&name, keys.len(), done.map_err(|error| failed(what(), &error))?);
+        }
+        let rows =
+            transaction.query_typed(&statement.sql, &parameters).await.map_err(|error| failed(what(), &error))?;
+        counted(&name, keys.len(), rows.len() as u64)?;
+        match rows.iter().filter(|row| !row.get::<_, bool>(0)).count() as u64 {
+            0 => Ok(()),
+            rows => Err(EraseError::Unwritten { table: name, rows }),
+        }
     }
 
     /// Runs a statement of several tables, which says how many rows of each it has deleted.
@@ -141,7 +150,7 @@ impl Erasure<'_> {
         let row = row.map_err(|error| failed("the rows to be deleted together", &error))?;
         for (at, part) in parts.iter().enumerate() {
             let name = self.graph.node(part.table).table.to_string();
-            counted(name, part.keys.len(), row.get::<_, i64>(at).unsigned_abs())?;
+            counted(&name, part.keys.len(), row.get::<_, i64>(at).unsigned_abs())?;
         }
         Ok(())
     }
@@ -184,7 +193,7 @@ fn tag(pseudonym: &str) -> &str {
     pseudonym.rsplit(':').next().unwrap_or_default()
 }
 
-fn counted(table: String, planned: usize, done: u64) -> Result<(), EraseError> {
+fn counted(table: &str, planned: usize, done: u64) -> Result<(), EraseError> {
     let planned = planned as u64;
-    if planned == done { Ok(()) } else { Err(EraseError::Count { table, planned, done }) }
+    if planned == done { Ok(()) } else { Err(EraseError::Count { table: table.to_owned(), planned, done }) }
 }

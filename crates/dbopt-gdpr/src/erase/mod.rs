@@ -108,6 +108,14 @@ pub enum EraseError {
         /// How many were.
         done: u64,
     },
+    /// A trigger has kept what was to be written from being there.
+    #[error("{rows} rows of `{table}` do not have what was written to them")]
+    Unwritten {
+        /// The table.
+        table: String,
+        /// How many rows.
+        rows: u64,
+    },
     /// Rows were changed or deleted along, as by a trigger.
     #[error("{updated} rows of `{table}` were changed and {deleted} deleted in all, which is not what was planned")]
     Beyond {
@@ -149,6 +157,7 @@ impl EraseError {
             Self::Refused(_) => "refused".to_owned(),
             Self::Changed | Self::Future => "plan-changed".to_owned(),
             Self::Count { table, .. } => format!("count of {table}"),
+            Self::Unwritten { table, .. } => format!("not as written: {table}"),
             Self::Beyond { table, .. } => format!("unplanned changes of {table}"),
             Self::Readable { column, .. } => format!("not sealed: {column}"),
             Self::KeptSealed(table) => format!("kept sealed: {table}"),

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use dbopt_catalog::Relkind;
 use dbopt_finding::Finding;
 use tokio_postgres::Transaction;
 
@@ -74,6 +75,10 @@ impl Witness {
             let [inserted, updated, deleted] = *seen.get(table).unwrap_or(&none);
             let [_, to_update, to_delete] = *planned.get(table).unwrap_or(&none);
             let most = to_update + along.get(table).copied().unwrap_or_default();
+            // A row that moves to another part of its table counts as deleted there and inserted here.
+            let is_parted = graph.find(table).is_some_and(|id| graph.node(id).kind == Relkind::Partitioned);
+            let moved = if is_parted { (deleted - to_delete).clamp(0, inserted) } else { 0 };
+            let (inserted, updated, deleted) = (inserted - moved, updated + moved, deleted - moved);
             if deleted != to_delete || !(to_update..=most).contains(&updated) {
                 return Err(EraseError::Beyond { table: table.to_string(), updated, deleted });
             }

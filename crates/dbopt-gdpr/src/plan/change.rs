@@ -3,17 +3,25 @@
 use dbopt_sql::{quote_ident, quote_literal};
 use jiff::Timestamp;
 
-use super::{Part, Statement, StatementKind, Value, fate::Change};
+use super::{Part, Statement, StatementKind, Value, facts::Facts, fate::Change};
 use crate::{
-    graph::{EdgeId, Graph, Node, NodeId, cast},
+    graph::{Edge, EdgeId, Graph, Node, NodeId, cast},
     policy::{ColumnErase, Detach, GdprPolicy, Keep, ReferenceErase},
     walk::{Key, keys, same},
 };
 
-/// Changes rows of one table in one way.
+/// What is written to a column.
+struct Set {
+    column: String,
+    value: String,
+    /// Whether the value is made of what the row had, which is `o` then.
+    is_of_row: bool,
+}
+
+/// Changes rows of one table in one way. It gives a row for each, with whether the row has what was written: a trigger may have had
+/// another mind.
 pub(super) fn change(
-    graph: &Graph,
-    policy: &GdprPolicy,
+    (graph, policy, facts): (&Graph, &GdprPolicy, &Facts),
     as_of: Timestamp,
     table: NodeId,
     change: &Change,
@@ -21,44 +29,82 @@ pub(super) fn change(
 ) -> Option<Statement> {
     let node = graph.node(table);
     let width = node.identity.width();
-    let (mut sets, mut values) = (Vec::new(), Vec::new());
+    let (mut sets, mut values): (Vec<Set>, Vec<Value>) = (Vec::new(), Vec::new());
     for id in &change.detach {
         let edge = graph.edge(*id);
         let ReferenceErase::Detach(detach) = &edge.erase else { continue };
+        let emptied = emptied(node, edge);
         for (at, name) in edge.child_columns.iter().enumerate().filter(|(_, name)| !change.except.contains(*name)) {
             let value = match detach {
-                Detach::Null => "NULL".to_owned(),
+                Detach::Null if emptied.contains(&name) => "NULL".to_owned(),
+                Detach::Null => continue,
                 Detach::Values(values) => literal(node, name, values.get(at).map_or("", String::as_str)),
             };
-            sets.push((name.clone(), value));
+            sets.push(Set { column: name.clone(), value, is_of_row: false });
         }
     }
     let columns = policy.table(&node.table).filter(|_| change.mask).map(|rule| &*rule.columns).unwrap_or_default();
     for (name, rule) in columns.iter().filter(|(name, _)| !change.except.contains(name)) {
-        if sets.iter().any(|(other, _)| other == name) {
+        if sets.iter().any(|set| set.column == *name) {
             continue;
         }
         if matches!(rule.erase, ColumnErase::Hmac | ColumnErase::Pseudonym) {
             values.push(Value { column: name.clone(), how: rule.erase.clone() });
             let kind = node.column(name).map(|column| cast(&column.kind)).unwrap_or_default();
-            sets.push((name.clone(), format!("k.v{}::{kind}", values.len() - 1)));
+            let value = format!("k.v{}::{kind}", values.len() - 1);
+            sets.push(Set { column: name.clone(), value, is_of_row: false });
         } else if let Some(value) = masked(graph, node, name, &rule.erase, as_of) {
-            sets.push((name.clone(), value));
+            sets.push(Set { column: name.clone(), value, is_of_row: rule.erase != ColumnErase::Null });
         }
     }
     if sets.is_empty() {
         return None;
     }
-    let sets: Vec<String> = sets.iter().map(|(name, value)| format!("{} = {value}", quote_ident(name))).collect();
+    let mut from = arrays(width, values.len());
+    let of_row: Vec<String> = sets
+        .iter_mut()
+        .filter(|set| set.is_of_row)
+        .enumerate()
+        .map(|(at, set)| format!("{} AS n{at}", std::mem::replace(&mut set.value, format!("k.n{at}"))))
+        .collect();
+    if !of_row.is_empty() {
+        // What a row had is gone when it is looked whether it has what was written, so the values are made before.
+        from = format!(
+            "(SELECT k.*, {} FROM {from} JOIN {} AS o ON {}) AS k",
+            of_row.join(", "),
+            node.from_item(),
+            same(node, "o")
+        );
+    }
+    let written = sets.iter().map(|Set { column, value, .. }| format!("{} = {value}", quote_ident(column)));
     let sql = format!(
-        "UPDATE {} AS t SET {} FROM {} WHERE {};",
+        "UPDATE {} AS t SET {} FROM {from} WHERE {} RETURNING {};",
         node.from_item(),
-        sets.join(", "),
-        arrays(width, values.len()),
-        same(node, "t")
+        written.collect::<Vec<_>>().join(", "),
+        same(node, "t"),
+        sets.iter().map(|set| set.is_there(facts.kind(table, &set.column))).collect::<Vec<_>>().join(" AND ")
     );
+    let columns = sets.into_iter().map(|set| set.column).collect();
     let parts = vec![Part { table, keys: rows }];
-    Some(Statement { kind: StatementKind::Change, sql, parts, values, is_divisible: true })
+    Some(Statement { kind: StatementKind::Change, sql, parts, values, columns, is_divisible: true })
+}
+
+impl Set {
+    /// Whether a row `t` has the value. Not all types have an equality, but all have a text, and the column's own type, which may
+    /// round what is written to it, makes that the same. Two columns may have two collations, and one of them may not tell cases apart.
+    fn is_there(&self, kind: &str) -> String {
+        let column = format!("t.{}", quote_ident(&self.column));
+        match &*self.value {
+            "NULL" => format!("{column} IS NULL"),
+            value => format!("{column}::text COLLATE \"C\" IS NOT DISTINCT FROM {value}::{kind}::text"),
+        }
+    }
+}
+
+/// The columns of a reference that become NULL when it is emptied: those that may.
+pub(super) fn emptied<'a>(node: &Node, edge: &'a Edge) -> Vec<&'a String> {
+    let may = |name: &&String| node.column(name).is_some_and(|column| !column.not_null && !column.generated);
+    edge.child_columns.iter().filter(may).collect()
 }
 
 /// The arrays of keys, and of values behind them.
@@ -71,23 +117,23 @@ fn arrays(width: usize, values: usize) -> String {
     format!("unnest({}) AS k ({})", arrays.join(", "), names.collect::<Vec<_>>().join(", "))
 }
 
-/// What is written in place of a value; none when it is left as it is.
+/// What is written in place of a value; none when it is left as it is. The row as it was is `o`.
 fn masked(graph: &Graph, node: &Node, name: &str, erase: &ColumnErase, as_of: Timestamp) -> Option<String> {
-    let own = format!("t.{}", quote_ident(name));
+    let own = format!("o.{}", quote_ident(name));
     let kind = node.column(name).map(|column| cast(&column.kind)).unwrap_or_default();
     let unless_null = |value: String| format!("CASE WHEN {own} IS NOT NULL THEN {value} END");
     Some(match erase {
         ColumnErase::Null => "NULL".to_owned(),
         ColumnErase::Redact(text) if is_unique(graph, node, name) => {
             // The key is in the row already, and makes the text another in each.
-            let key: Vec<String> = node.key_texts("t");
+            let key: Vec<String> = node.key_texts("o");
             unless_null(format!("concat_ws('-', {}, {})::{kind}", quote_literal(text), key.join(", ")))
         }
         ColumnErase::Redact(text) => unless_null(literal(node, name, text)),
         ColumnErase::Hash => format!("encode(sha256(convert_to({own}::text, 'UTF8')), 'hex')::{kind}"),
         ColumnErase::Random => unless_null(format!("replace(gen_random_uuid()::text, '-', '')::{kind}")),
         ColumnErase::Keep(Keep { after: Some((column, length)), .. }) => {
-            let time = format!("t.{}::timestamptz", quote_ident(column));
+            let time = format!("o.{}::timestamptz", quote_ident(column));
             let length = quote_literal(&format!("{} milliseconds", length.get().as_millis()));
             let now = quote_literal(&as_of.to_string());
             format!("CASE WHEN ({time} + {length}::interval > {now}::timestamptz) IS NOT FALSE THEN {own} END")
@@ -125,7 +171,8 @@ pub(super) fn untie(graph: &Graph, edge: EdgeId, columns: &[String], rows: Vec<K
         same(node, "t")
     );
     let parts = vec![Part { table, keys: rows }];
-    Statement { kind: StatementKind::Untie, sql, parts, values: Vec::new(), is_divisible: true }
+    let columns = columns.to_vec();
+    Statement { kind: StatementKind::Untie, sql, parts, values: Vec::new(), columns, is_divisible: true }
 }
 
 /// Lets the checks of foreign keys wait, given by schema and name.
@@ -133,7 +180,8 @@ pub(super) fn defer(names: &[(String, String)]) -> Statement {
     let names: Vec<String> =
         names.iter().map(|(schema, name)| format!("{}.{}", quote_ident(schema), quote_ident(name))).collect();
     let sql = format!("SET CONSTRAINTS {} DEFERRED;", names.join(", "));
-    Statement { kind: StatementKind::Defer, sql, parts: Vec::new(), values: Vec::new(), is_divisible: false }
+    let (parts, values, columns) = (Vec::new(), Vec::new(), Vec::new());
+    Statement { kind: StatementKind::Defer, sql, parts, values, columns, is_divisible: false }
 }
 
 /// Deletes rows of one table, or of several together; then it gives one row with a count for each.
@@ -163,5 +211,5 @@ pub(super) fn delete(graph: &Graph, parts: Vec<Part>) -> Statement {
             format!("WITH {} SELECT {};", ctes.join(", "), counts.join(", "))
         }
     };
-    Statement { kind: StatementKind::Delete, sql, parts, values: Vec::new(), is_divisible }
+    Statement { kind: StatementKind::Delete, sql, parts, values: Vec::new(), columns: Vec::new(), is_divisible }
 }

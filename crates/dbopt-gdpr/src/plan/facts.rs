@@ -20,6 +20,8 @@ pub(super) struct Facts {
     deferrable: BTreeSet<(String, String, String)>,
     /// Whether parameters of statements are in the server's log.
     pub(super) logs_parameters: bool,
+    /// The role.
+    pub(super) role: String,
 }
 
 /// What the server says of one table.
@@ -36,8 +38,11 @@ pub(super) struct TableFacts {
     /// Publications that need a replica identity, which the table has not.
     pub(super) unidentified: Vec<String>,
     pub(super) may_select: bool,
-    pub(super) may_update: bool,
     pub(super) may_delete: bool,
+    /// Columns that may be written. To lock a row there has to be one.
+    pub(super) may_update: BTreeSet<String>,
+    /// The types of all columns, as a cast takes them.
+    kinds: BTreeMap<String, String>,
     /// Who owns it.
     pub(super) owner: String,
 }
@@ -56,11 +61,14 @@ const TABLES: &str = "
                   AND ln.nspname = pt.schemaname AND l.relname = pt.tablename
               WHERE (p.pubdelete OR p.pubupdate) AND (l.relreplident = 'n' OR l.relreplident = 'd' AND NOT EXISTS (
                   SELECT FROM pg_index i WHERE i.indrelid = l.oid AND i.indisprimary)) ORDER BY 1) AS unidentified,
-        has_table_privilege(c.oid, 'SELECT') AS may_select, has_table_privilege(c.oid, 'UPDATE') AS may_update,
-        has_table_privilege(c.oid, 'DELETE') AS may_delete
+        has_table_privilege(c.oid, 'SELECT') AS may_select, has_table_privilege(c.oid, 'DELETE') AS may_delete,
+        a.names, a.kinds, a.may_update
     FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS w (schema, name, at)
     JOIN pg_namespace n ON n.nspname = w.schema JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = w.name
-    CROSS JOIN LATERAL (SELECT array_agg(t.relid::oid) || c.oid AS oids FROM pg_partition_tree(c.oid) AS t) AS f";
+    CROSS JOIN LATERAL (SELECT array_agg(t.relid::oid) || c.oid AS oids FROM pg_partition_tree(c.oid) AS t) AS f
+    CROSS JOIN LATERAL (SELECT array_agg(attname::text) AS names, array_agg(format_type(atttypid, atttypmod)) AS kinds,
+            coalesce(array_agg(attname::text) FILTER (WHERE has_column_privilege(c.oid, attnum, 'UPDATE')), '{}') AS may_update
+        FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped) AS a";
 
 const DEFERRABLE: &str = "
     SELECT n.nspname::text, c.relname::text, k.conname::text
@@ -70,7 +78,8 @@ const DEFERRABLE: &str = "
 const SERVER: &str = "
     SELECT current_setting('log_statement') IN ('mod', 'all')
         OR current_setting('log_min_duration_statement') <> '-1' AND current_setting('log_parameter_max_length') <> '0'
-        OR current_setting('log_min_duration_sample') <> '-1' AND current_setting('log_parameter_max_length') <> '0'";
+        OR current_setting('log_min_duration_sample') <> '-1' AND current_setting('log_parameter_max_length') <> '0',
+        current_user::text";
 
 impl Facts {
     /// Asks for some tables, with the search path of the system alone.
@@ -96,8 +105,9 @@ impl Facts {
                 row_security: row.get("row_security"),
                 unidentified: row.get("unidentified"),
                 may_select: row.get("may_select"),
-                may_update: row.get("may_update"),
                 may_delete: row.get("may_delete"),
+                may_update: row.get::<_, Vec<String>>("may_update").into_iter().collect(),
+                kinds: row.get::<_, Vec<String>>("names").into_iter().zip(row.get::<_, Vec<String>>("kinds")).collect(),
                 owner: row.get("owner"),
             };
             facts.tables.insert(*id, table);
@@ -106,12 +116,17 @@ impl Facts {
             transaction.query_typed(DEFERRABLE, &[]).await.map_err(|error| failed("the foreign keys", &error))?;
         facts.deferrable = rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect();
         let row = transaction.query_typed_one(SERVER, &[]).await.map_err(|error| failed("the settings", &error))?;
-        facts.logs_parameters = row.get(0);
+        (facts.logs_parameters, facts.role) = (row.get(0), row.get(1));
         Ok(facts)
     }
 
     pub(super) fn table(&self, id: NodeId) -> Option<&TableFacts> {
         self.tables.get(&id)
+    }
+
+    /// The type of a column, as a cast takes it, with its length.
+    pub(super) fn kind(&self, id: NodeId, column: &str) -> &str {
+        self.table(id).and_then(|table| table.kinds.get(column)).map_or("text", String::as_str)
     }
 
     /// Whether all foreign keys of these names may be checked at the end of the transaction.

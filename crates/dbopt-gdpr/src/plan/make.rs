@@ -59,7 +59,7 @@ pub async fn plan(
     let touched: BTreeSet<NodeId> = fates.keys().copied().collect();
     let facts = Facts::load(transaction, graph, &touched).await?;
     let statements = statements(graph, policy, &facts, as_of, &fates);
-    findings.extend(preflight(graph, policy, &facts, &statements));
+    findings.extend(preflight(graph, policy, &facts, &fates, &statements));
     let indexes = missing_indexes(transaction, graph, &fates, before.has_utf8).await?;
     for index in &indexes {
         let edge = graph.edge(index.edge);
@@ -129,7 +129,9 @@ fn statements(graph: &Graph, policy: &GdprPolicy, facts: &Facts, as_of: Timestam
             }
         }
         statements.extend(
-            alike.into_iter().filter_map(|(how, rows)| change::change(graph, policy, as_of, *table, how, rows)),
+            alike
+                .into_iter()
+                .filter_map(|(how, rows)| change::change((graph, policy, facts), as_of, *table, how, rows)),
         );
     }
     for id in order.untie {

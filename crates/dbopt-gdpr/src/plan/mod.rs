@@ -95,6 +95,8 @@ pub struct Statement {
     pub parts: Vec<Part>,
     /// Values that are computed for each row of the one part, as further arrays.
     pub values: Vec<Value>,
+    /// The columns that it writes.
+    pub columns: Vec<String>,
     /// Whether it may be run for some keys after the other. Rows that refer to each other go at once.
     pub is_divisible: bool,
 }
@@ -104,7 +106,7 @@ pub struct Statement {
 pub enum StatementKind {
     /// Checks of foreign keys wait for the end of the transaction.
     Defer,
-    /// Rows stay and are changed.
+    /// Rows stay and are changed. It gives a row for each, with whether that has what was written.
     Change,
     /// References between rows that all go are emptied, because they go in a circle.
     Untie,

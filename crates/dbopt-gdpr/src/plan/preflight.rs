@@ -1,6 +1,6 @@
 //! What stands in the way of the statements, looked for before any of them is run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dbopt_catalog::{ConstraintKind, Relkind};
 use dbopt_finding::Finding;
@@ -8,8 +8,9 @@ use dbopt_sql::quote_ident;
 
 use super::{
     Statement, StatementKind,
-    change::is_unique,
+    change::{emptied, is_unique},
     facts::{Facts, TableFacts},
+    fate::{Fate, Fates},
 };
 use crate::{
     graph::{Graph, Node, NodeId},
@@ -17,18 +18,27 @@ use crate::{
 };
 
 /// What is done to a table.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Done {
     changed: usize,
     deleted: usize,
+    /// Columns that are written.
+    columns: BTreeSet<String>,
 }
 
-pub(super) fn preflight(graph: &Graph, policy: &GdprPolicy, facts: &Facts, statements: &[Statement]) -> Vec<Finding> {
+pub(super) fn preflight(
+    graph: &Graph,
+    policy: &GdprPolicy,
+    facts: &Facts,
+    fates: &Fates,
+    statements: &[Statement],
+) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut done: BTreeMap<NodeId, Done> = BTreeMap::new();
     for statement in statements {
         for part in &statement.parts {
             let entry = done.entry(part.table).or_default();
+            entry.columns.extend(statement.columns.iter().cloned());
             match statement.kind {
                 StatementKind::Delete => entry.deleted += part.keys.len(),
                 _ => entry.changed += part.keys.len(),
@@ -42,14 +52,15 @@ pub(super) fn preflight(graph: &Graph, policy: &GdprPolicy, facts: &Facts, state
             findings.push(Finding::error("unknown-table", message));
             continue;
         };
-        obstacles(graph, node, *done, table, &mut findings);
+        obstacles(graph, node, done, table, &mut findings);
+        findings.extend(lacking(node, done, table, &facts.role));
     }
     for statement in statements.iter().filter(|statement| statement.kind == StatementKind::Change) {
         for part in &statement.parts {
             masks(graph, policy, part.table, part.keys.len(), statement, &mut findings);
         }
     }
-    detached(graph, statements, &mut findings);
+    detached(graph, fates, &mut findings);
     if facts.logs_parameters {
         let message =
             "the server may write statements with their parameters to its log, and keys of rows are among them";
@@ -67,7 +78,7 @@ pub(super) fn preflight(graph: &Graph, policy: &GdprPolicy, facts: &Facts, state
     once
 }
 
-fn obstacles(graph: &Graph, node: &Node, done: Done, table: &TableFacts, findings: &mut Vec<Finding>) {
+fn obstacles(graph: &Graph, node: &Node, done: &Done, table: &TableFacts, findings: &mut Vec<Finding>) {
     let name = &node.table;
     if node.kind == Relkind::Foreign {
         let message = format!("`{name}` is a foreign table, whose rows are not erased in the same transaction");
@@ -95,15 +106,6 @@ fn obstacles(graph: &Graph, node: &Node, done: Done, table: &TableFacts, finding
             Finding::error("no-replica-identity", message)
                 .help(format!("Run `ALTER TABLE {name} REPLICA IDENTITY FULL;`, or give it a primary key.")),
         );
-    }
-    let mut lacks: Vec<&str> = Vec::new();
-    lacks.extend((!table.may_select).then_some("SELECT"));
-    lacks.extend((done.changed > 0 && !table.may_update).then_some("UPDATE"));
-    lacks.extend((done.deleted > 0 && !table.may_delete).then_some("DELETE"));
-    if !lacks.is_empty() {
-        let message = format!("this role lacks {} on `{name}`", lacks.join(", "));
-        let help = format!("Let its owner, `{}`, grant it.", table.owner);
-        findings.push(Finding::error("no-privilege", message).help(help));
     }
     let mut triggers: Vec<String> = Vec::new();
     triggers.extend(if done.deleted > 0 { table.on_delete.clone() } else { Vec::new() });
@@ -139,6 +141,28 @@ fn obstacles(graph: &Graph, node: &Node, done: Done, table: &TableFacts, finding
     }
 }
 
+/// Rights that the role lacks. Rows are locked before they are deleted, for which the server wants UPDATE on some column.
+fn lacking(node: &Node, done: &Done, table: &TableFacts, role: &str) -> Option<Finding> {
+    let columns: Vec<String> =
+        done.columns.difference(&table.may_update).map(|name| quote_ident(name).into()).collect();
+    let mut lacks: Vec<String> = Vec::new();
+    lacks.extend((!table.may_select).then(|| "SELECT".to_owned()));
+    let locks_only = columns.is_empty() && table.may_update.is_empty();
+    if !columns.is_empty() {
+        lacks.push(format!("UPDATE ({})", columns.join(", ")));
+    } else if locks_only {
+        lacks.push("UPDATE".to_owned());
+    }
+    lacks.extend((done.deleted > 0 && !table.may_delete).then(|| "DELETE".to_owned()));
+    let (name, lacks) = (&node.table, lacks.join(", "));
+    let why = if locks_only { " (to lock rows, of one column at least)" } else { "" };
+    (!lacks.is_empty()).then(|| {
+        let grant = format!("GRANT {lacks} ON {name} TO {};", quote_ident(role));
+        Finding::error("no-privilege", format!("this role lacks {lacks} on `{name}`{why}"))
+            .help(format!("Let its owner, `{}`, run `{grant}`", table.owner))
+    })
+}
+
 fn masks(
     graph: &Graph,
     policy: &GdprPolicy,
@@ -152,7 +176,7 @@ fn masks(
     let catalog = graph.catalog.table(node.id);
     for (name, rule) in &rule.columns {
         let Some(column) = node.column(name) else { continue };
-        if !statement.sql.contains(&format!("{} = ", quote_ident(name))) {
+        if !statement.columns.contains(name) {
             continue;
         }
         let shown = format!("{}.{}", node.table, quote_ident(name));
@@ -209,19 +233,16 @@ fn masks(
 }
 
 /// References that are to be emptied and cannot be.
-fn detached(graph: &Graph, statements: &[Statement], findings: &mut Vec<Finding>) {
-    for edge in graph.edges.iter().filter(|edge| edge.erase == ReferenceErase::Detach(Detach::Null)) {
+fn detached(graph: &Graph, fates: &Fates, findings: &mut Vec<Finding>) {
+    let changes = fates.values().flat_map(BTreeMap::values).filter_map(|fate| match fate {
+        Fate::Change(change) => Some(&change.detach),
+        _ => None,
+    });
+    for id in changes.flatten().collect::<BTreeSet<_>>() {
+        let edge = graph.edge(*id);
         let node = graph.node(edge.child);
-        let changes = |statement: &Statement| {
-            statement.kind == StatementKind::Change && statement.parts.iter().any(|part| part.table == edge.child)
-        };
-        let first = edge.child_columns.iter().find(|name| node.column(name).is_some_and(|column| column.not_null));
-        if let Some(name) = first
-            && statements
-                .iter()
-                .any(|statement| changes(statement) && statement.sql.contains(&format!("{} = NULL", quote_ident(name))))
-        {
-            let message = format!("`{}.{}` is NOT NULL, so `{edge}` cannot be emptied", node.table, quote_ident(name));
+        if edge.erase == ReferenceErase::Detach(Detach::Null) && emptied(node, edge).is_empty() {
+            let message = format!("no column of `{edge}` may be NULL, so it cannot be emptied");
             let help = "Write `become`, the key of an account for all who are gone.";
             findings.push(Finding::error("mask-not-null", message).help(help));
         }

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub(crate) mod case;
+
 use dbopt_catalog::live;
 use dbopt_gdpr::{GdprPolicy, Graph, TableName, Walked};
 use dbopt_testkit::Database;

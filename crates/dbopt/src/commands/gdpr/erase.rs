@@ -145,8 +145,10 @@ pub(super) fn not_erased(session: &Session, error: EraseError) -> Failure {
         EraseError::Changed | EraseError::Future => {
             Failure::new(Exit::Findings, message).hint("nothing was changed; look again by `--dry-run`")
         }
-        EraseError::Count { .. } | EraseError::Beyond { .. } => Failure::new(Exit::Partial, message)
-            .hint("nothing was changed; a trigger, or somebody else, has changed rows that the plan does not have"),
+        EraseError::Count { .. } | EraseError::Unwritten { .. } | EraseError::Beyond { .. } => {
+            Failure::new(Exit::Partial, message)
+                .hint("nothing was changed; a trigger, or somebody else, has changed rows that the plan does not have")
+        }
         EraseError::Readable { .. } => Failure::new(Exit::Partial, message).hint(
             "nothing was changed; `dbopt re-encrypt` seals by keys of persons, and `--destroy-key` names their purpose",
         ),
