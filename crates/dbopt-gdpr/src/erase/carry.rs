@@ -18,11 +18,8 @@ use crate::{
     graph::NodeId,
     plan::{Part, Plan, Statement, StatementKind},
     policy::ColumnErase,
-    walk::{Error, Key, KeyArrays, ask, failed, guarded},
+    walk::{Error, Key, KeyArrays, MOST_KEYS, ask, failed, guarded},
 };
-
-/// Most keys in one statement, where it can be divided.
-const CHUNK: usize = 50_000;
 
 /// The context of what stands for a value, and for a person in columns; another than that of records, so that these do not lead to each other.
 const VALUE_CONTEXT: &str = "gdpr.value";
@@ -57,11 +54,7 @@ impl Erasure<'_> {
         checked.map_err(|error| failed("what was to be checked at the end", &error))?;
         let findings = witness.end(&transaction, self.graph, &plan).await?;
         let keys = sealed::destroy(self, &transaction, &numbers).await?;
-        let count = |is_deleted: bool| -> u64 {
-            let rows = |table: &crate::TablePlan| if is_deleted { table.deleted } else { table.changed };
-            plan.tables.iter().map(|table| rows(table) as u64).sum()
-        };
-        let (deleted, changed) = (count(true), count(false));
+        let (deleted, changed) = (plan.deleted(), plan.changed());
         let record = ledger.done(&transaction, begun, approved, (deleted, changed, keys)).await?;
         if let Err(error) = transaction.commit().await {
             // The server has said no, or nothing.
@@ -84,7 +77,7 @@ impl Erasure<'_> {
             keys.dedup();
             let node = self.graph.node(table);
             let sql = format!("SELECT FROM {} FOR UPDATE OF t", node.by_keys("t"));
-            for chunk in keys.chunks(CHUNK) {
+            for chunk in keys.chunks(MOST_KEYS) {
                 let what = || format!("the locks of rows of `{}`", node.table);
                 ask(transaction, &sql, &KeyArrays::of(chunk.iter().copied()), what).await?;
             }
@@ -99,7 +92,7 @@ impl Erasure<'_> {
                 Ok(done.map_err(|error| failed("checks that are to wait", &error))?)
             }
             (_, [only]) => {
-                let most = if statement.is_divisible { CHUNK } else { usize::MAX };
+                let most = if statement.is_divisible { MOST_KEYS } else { usize::MAX };
                 for keys in only.keys.chunks(most) {
                     self.run_for(transaction, plan, statement, only.table, keys).await?;
                 }

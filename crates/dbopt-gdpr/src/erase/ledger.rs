@@ -93,13 +93,11 @@ impl Ledger {
         plan: &Plan,
         approved: &Approval,
     ) -> Result<u64, EraseError> {
-        let changed: usize = plan.tables.iter().map(|table| table.changed).sum();
-        let deleted: usize = plan.tables.iter().map(|table| table.deleted).sum();
         let kept: usize = plan.tables.iter().map(|table| table.kept).sum();
         let keys: Vec<&str> = erasure.keys.iter().map(|key| key.purpose.as_str()).collect();
         let details = json!({
             "stage": "begun", "rule": plan.rule, "plan": approved.to_string(), "tables": plan.tables.len(),
-            "deleted": deleted, "changed": changed, "kept": kept, "keys": keys,
+            "deleted": plan.deleted(), "changed": plan.changed(), "kept": kept, "keys": keys,
         });
         self.commit(client, details).await
     }

@@ -10,7 +10,7 @@ use super::{EraseError, Erasure};
 use crate::{
     plan::Plan,
     policy::{Class, ColumnErase, RowErase},
-    walk::{Key, KeyArrays, Walked, ask},
+    walk::{Key, KeyArrays, MOST_KEYS, Walked, ask},
 };
 
 /// Looks whether the keys that are to be destroyed are those that the values are under, and take nothing with them that is kept; gives their numbers.
@@ -44,7 +44,7 @@ pub(super) async fn check(
                 format!("SELECT t.{0}::bytea FROM {1} WHERE t.{0} IS NOT NULL", quote_ident(name), node.by_keys("t"));
             let column = format!("{}.{}", node.table, quote_ident(name));
             let mut readable = 0;
-            for chunk in owned.chunks(50_000) {
+            for chunk in owned.chunks(MOST_KEYS) {
                 let keys = KeyArrays::of(chunk.iter().copied());
                 for row in ask(transaction, &sql, &keys, || format!("`{column}`")).await? {
                     let is_sealed = Envelope::parse(row.get(0))

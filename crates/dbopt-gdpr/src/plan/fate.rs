@@ -14,7 +14,7 @@ use super::{Kept, hold::Holds};
 use crate::{
     graph::{EdgeId, Graph, NodeId},
     policy::{Class, ColumnErase, GdprPolicy, Keep, ReferenceErase, RowErase, TableRule},
-    walk::{Error, Found, Key, Walked, failed},
+    walk::{Error, Found, Key, MOST_KEYS, Walked, failed},
 };
 
 /// What becomes of a row.
@@ -183,7 +183,7 @@ impl Judge<'_, '_> {
         );
         let (length, now) = (format!("{} milliseconds", after.get().as_millis()), self.as_of.to_string());
         let mut keys = BTreeSet::new();
-        for chunk in found.chunks(50_000) {
+        for chunk in found.chunks(MOST_KEYS) {
             let mut parameters = chunk.parameters();
             parameters.push((&length as &(dyn ToSql + Sync), Type::TEXT));
             parameters.push((&now, Type::TEXT));

@@ -63,6 +63,18 @@ impl Plan {
     pub fn is_refused(&self) -> bool {
         self.findings.iter().any(|finding| finding.severity == Severity::Error)
     }
+
+    /// How many rows are deleted in all.
+    #[must_use]
+    pub fn deleted(&self) -> u64 {
+        self.tables.iter().map(|table| table.deleted as u64).sum()
+    }
+
+    /// How many rows are changed in all.
+    #[must_use]
+    pub fn changed(&self) -> u64 {
+        self.tables.iter().map(|table| table.changed as u64).sum()
+    }
 }
 
 /// What becomes of the rows of one table.

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     graph::{By, Edge, EdgeId, Graph, NodeId, OnDelete},
     policy::{ColumnErase, GdprPolicy, ReferenceErase},
-    walk::{Error, Key, KeyArrays, ask, children},
+    walk::{Error, Key, KeyArrays, MOST_KEYS, ask, children},
 };
 
 /// What is known of who refers to rows that go.
@@ -126,7 +126,7 @@ impl<'a, 'b> Reach<'a, 'b> {
         let sql = children(self.graph, edge, &[], self.has_utf8);
         let width = self.graph.node(edge.child).identity.width();
         let mut found = BTreeSet::new();
-        for chunk in keys.chunks(50_000) {
+        for chunk in keys.chunks(MOST_KEYS) {
             let rows = ask(self.transaction, &sql, &KeyArrays::of(chunk), || format!("`{edge}`")).await?;
             found
                 .extend(rows.iter().map(|row| (0..width).map(|at| Box::from(row.get::<_, &str>(at))).collect::<Key>()));

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     graph::Graph,
     policy::{Class, ColumnErase, GdprPolicy, Keep, RowErase, TableName},
-    walk::{Error, Key, KeyArrays, Walked, ask, failed, guarded},
+    walk::{Error, Key, KeyArrays, MOST_KEYS, Walked, ask, failed, guarded},
 };
 
 /// What is wanted of a search.
@@ -98,7 +98,7 @@ pub async fn identifiers(
         let own: Vec<_> = found.rows().iter().filter(|row| row.class == Class::Owned).collect();
         let sql =
             format!("SELECT DISTINCT t.{}::text FROM {} ORDER BY 1", quote_ident(&rule.column), node.by_keys("t"));
-        for rows in own.chunks(CHUNK) {
+        for rows in own.chunks(MOST_KEYS) {
             let keys = KeyArrays::of(rows.iter().map(|row| &row.key));
             for row in ask(transaction, &sql, &keys, || format!("identifiers of `{}`", rule.table)).await? {
                 let Some(value) = row.get::<_, Option<&str>>(0).filter(|value| !value.trim().is_empty()) else {
@@ -301,6 +301,3 @@ async fn keys(transaction: &Transaction<'_>, sql: &str, places: &[String], of: &
 fn odd(place: &Place) -> Error {
     Error::Query { what: format!("`{}`", place.name), said: "the server sent no binary rows".to_owned(), code: None }
 }
-
-/// Most keys in one query.
-const CHUNK: usize = 50_000;

@@ -10,5 +10,5 @@ mod sql;
 
 pub use found::{Found, Key, KeyArrays, Row, Subject};
 pub use run::{Asked, Error, Others, Walked, walk};
-pub(crate) use run::{ask, failed, guarded};
+pub(crate) use run::{MOST_KEYS, ask, failed, guarded};
 pub(crate) use sql::{children, keys, same};

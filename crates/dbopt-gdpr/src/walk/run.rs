@@ -21,8 +21,8 @@ use crate::{
     policy::{Class, GdprPolicy, SubjectRule},
 };
 
-/// Most keys in one query.
-const CHUNK: usize = 50_000;
+/// Most keys in one query, where they can be divided.
+pub(crate) const MOST_KEYS: usize = 50_000;
 
 /// What was found of a person.
 #[derive(Clone, Debug)]
@@ -367,13 +367,13 @@ impl<'a> Walk<'a> {
     ) -> Result<Vec<PgRow>, Error> {
         let began = Instant::now();
         let mut rows = Vec::new();
-        for chunk in keys.chunks(CHUNK) {
+        for chunk in keys.chunks(MOST_KEYS) {
             let what = || format!("`{}`", self.graph.edge(edge));
             rows.extend(ask(transaction, sql, &KeyArrays::of(chunk), what).await?);
         }
         let asked = Asked {
             edge,
-            queries: u32::try_from(keys.len().div_ceil(CHUNK)).unwrap_or(u32::MAX),
+            queries: u32::try_from(keys.len().div_ceil(MOST_KEYS)).unwrap_or(u32::MAX),
             keys: keys.len(),
             rows: rows.len(),
             took: began.elapsed(),
@@ -427,7 +427,7 @@ impl<'a> Walk<'a> {
         }
         let sql = sql::values(node, columns);
         let mut values = HashSet::new();
-        for chunk in self.found[table.0].chunks(CHUNK) {
+        for chunk in self.found[table.0].chunks(MOST_KEYS) {
             let rows = ask(transaction, &sql, &chunk, || format!("`{}`", node.table)).await?;
             values.extend(rows.iter().filter_map(|row| texts(row, 0, columns.len())));
         }

@@ -103,8 +103,7 @@ fn confirm(plan: &Plan, approved: &Approval, key: &[String], is_piped: bool) -> 
     if plan.is_refused() {
         return Err(Failure::new(Exit::Findings, "something speaks against erasing this person, and nothing was done"));
     }
-    let (deleted, changed) =
-        plan.tables.iter().fold((0, 0), |(deleted, changed), table| (deleted + table.deleted, changed + table.changed));
+    let (deleted, changed) = (plan.deleted(), plan.changed());
     if is_piped || !secret::is_typed() {
         return Err(Failure::usage("nobody is there to be asked, and nothing was done")
             .hint(format!("{deleted} rows would be deleted and {changed} changed; `--confirm {approved}` does that")));
