@@ -75,6 +75,12 @@ impl Entry {
     }
 }
 
+/// The actor that a database role is. A role may have any name, and an actor no control characters.
+#[must_use]
+pub fn actor(role: &str) -> String {
+    role.replace(char::is_control, "\u{fffd}")
+}
+
 /// Writes an object with its keys in the order of their UTF-8 bytes and no white space. Written here because the order of
 /// `serde_json`'s own maps depends on features that other crates of a program may turn on.
 fn write_object(object: &Map<String, Value>, depth: usize, to: &mut String) -> Result<(), Error> {

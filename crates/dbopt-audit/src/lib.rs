@@ -19,7 +19,7 @@ mod store;
 mod verify;
 
 pub use anchor::Anchor;
-pub use entry::Entry;
+pub use entry::{Entry, actor};
 pub use error::Error;
 #[doc(hidden)]
 pub use line::fuzz_line;

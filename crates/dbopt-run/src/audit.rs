@@ -5,7 +5,7 @@
 //! became of it. A record holds names, numbers and the statement, and no server message, because a message may quote
 //! rows; the reason of an outcome is in `dbopt.history`, by the number of the run.
 
-use dbopt_audit::{Entry, append_in};
+use dbopt_audit::{Entry, actor, append_in};
 use dbopt_pg::Session;
 use serde_json::{Map, Value, json};
 
@@ -51,9 +51,7 @@ impl Audit {
         if is_required && !is_kept {
             return Err(Error::Unaudited { grant: grant(row.get(1)) });
         }
-        // A role may have any name, and a record may not hold control characters there.
-        let actor = row.get::<_, &str>(0).replace(char::is_control, "\u{fffd}");
-        Ok(Self { actor, command: command.to_owned(), is_kept })
+        Ok(Self { actor: actor(row.get(0)), command: command.to_owned(), is_kept })
     }
 
     pub(crate) fn is_kept(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use dbopt_audit::{Entry, append_in};
+use dbopt_audit::{Entry, actor, append_in};
 use dbopt_crypto::Pseudonym;
 use serde_json::{Map, Value, json};
 use tokio_postgres::{Client, Transaction, types::Type};
@@ -57,9 +57,8 @@ pub(super) struct Ledger {
 impl Ledger {
     pub(super) async fn new(client: &Client, subject: Pseudonym) -> Result<Self, EraseError> {
         let row = client.query_typed_one("SELECT current_user::text", &[]).await;
-        let actor: String = row.map_err(|error| failed("the role", &error))?.get(0);
-        // A role may have any name, and a record may not hold control characters there.
-        Ok(Self { subject, actor: actor.replace(char::is_control, "\u{fffd}") })
+        let row = row.map_err(|error| failed("the role", &error))?;
+        Ok(Self { subject, actor: actor(row.get(0)) })
     }
 
     pub(super) async fn read(&self, client: &Client) -> Result<Before, EraseError> {

@@ -55,6 +55,23 @@ pub(crate) enum Gdpr {
     Export(GdprExport),
 }
 
+/// A person in a database.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Person {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// Policy of kind `gdpr`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: PathBuf,
+    /// The person's key, once for each of its columns; `-` reads them from standard input, a line each, so that they are in no list of
+    /// processes
+    #[arg(long, value_name = "KEY", required = true)]
+    pub(crate) subject: Vec<String>,
+    /// Which of the policy's subjects it is, when it has several
+    #[arg(long = "as", value_name = "NAME")]
+    pub(crate) rule: Option<String>,
+}
+
 /// `dbopt gdpr lint`
 #[derive(Args, Clone, Debug)]
 pub(crate) struct GdprLint {
@@ -78,17 +95,7 @@ pub(crate) struct GdprLint {
 #[derive(Args, Clone, Debug)]
 pub(crate) struct GdprPlan {
     #[command(flatten)]
-    pub(crate) connection: Connection,
-    /// Policy of kind `gdpr`
-    #[arg(long, value_name = "FILE")]
-    pub(crate) policy: PathBuf,
-    /// The person's key, once for each of its columns; `-` reads them from standard input, a line each, so that they are in no list of
-    /// processes
-    #[arg(long, value_name = "KEY", required = true)]
-    pub(crate) subject: Vec<String>,
-    /// Which of the policy's subjects it is, when it has several
-    #[arg(long = "as", value_name = "NAME")]
-    pub(crate) rule: Option<String>,
+    pub(crate) person: Person,
     /// Output format
     #[arg(long, value_enum, default_value_t = ReportFormat::Table, help_heading = "Output")]
     pub(crate) format: ReportFormat,
@@ -98,19 +105,9 @@ pub(crate) struct GdprPlan {
 #[derive(Args, Clone, Debug)]
 pub(crate) struct GdprErase {
     #[command(flatten)]
-    pub(crate) connection: Connection,
-    /// Policy of kind `gdpr`
-    #[arg(long, value_name = "FILE")]
-    pub(crate) policy: PathBuf,
-    /// The person's key, once for each of its columns; `-` reads them from standard input, a line each, so that they are in no list of
-    /// processes
-    #[arg(long, value_name = "KEY", required = true)]
-    pub(crate) subject: Vec<String>,
-    /// Which of the policy's subjects it is, when it has several
-    #[arg(long = "as", value_name = "NAME")]
-    pub(crate) rule: Option<String>,
+    pub(crate) person: Person,
     /// Destroy the person's own key of this purpose (`dbopt keys`), whose name is the person's key, and with it what is sealed by it
-    #[arg(long, value_name = "PURPOSE", value_parser = purpose)]
+    #[arg(long, value_name = "PURPOSE", value_parser = KeyId::new)]
     pub(crate) destroy_key: Vec<KeyId>,
     /// Say what would be done and how to confirm it, and do nothing
     #[arg(long, conflicts_with = "confirm")]
@@ -190,26 +187,12 @@ pub(crate) struct GdprResidue {
     pub(crate) format: ReportFormat,
 }
 
-fn purpose(text: &str) -> Result<KeyId, dbopt_crypto::KeyError> {
-    KeyId::new(text)
-}
-
 /// `dbopt gdpr export`
 #[derive(Args, Clone, Debug)]
 #[command(group = clap::ArgGroup::new("for").required(true))]
 pub(crate) struct GdprExport {
     #[command(flatten)]
-    pub(crate) connection: Connection,
-    /// Policy of kind `gdpr`
-    #[arg(long, value_name = "FILE")]
-    pub(crate) policy: PathBuf,
-    /// The person's key, once for each of its columns; `-` reads them from standard input, a line each, so that they are in no list of
-    /// processes
-    #[arg(long, value_name = "KEY", required = true)]
-    pub(crate) subject: Vec<String>,
-    /// Which of the policy's subjects it is, when it has several
-    #[arg(long = "as", value_name = "NAME")]
-    pub(crate) rule: Option<String>,
+    pub(crate) person: Person,
     /// What to give: 15 all data about the person, 20 what the person provided by consent or for a contract
     #[arg(long, value_name = "ARTICLE", default_value_t = 15, value_parser = article)]
     pub(crate) article: u8,

@@ -4,17 +4,18 @@ use std::{
     fs::OpenOptions,
     io::{self, BufWriter, Write},
     os::unix::fs::OpenOptionsExt as _,
+    path::Path,
     process::{Command, Stdio},
     time::Duration,
 };
 
-use dbopt_audit::{Anchor, Error, FileStore, PostgresStore, Range, Record, Store, Verifier, to_line};
+use dbopt_audit::{Anchor, Entry, Error, FileStore, PostgresStore, Range, Record, Store, Verifier, actor, to_line};
 use dbopt_finding::Finding;
 use dbopt_pg::SessionProfile;
 
 use super::{Context, connect, migrate, read};
 use crate::{
-    cli::{Audit, AuditAnchor, AuditExport, AuditSource, AuditVerify},
+    cli::{Audit, AuditAnchor, AuditExport, AuditSource, AuditVerify, Connection},
     document,
     exit::Exit,
     failure::Failure,
@@ -47,6 +48,34 @@ fn verify(context: &Context, args: &AuditVerify) -> Result<Exit, Failure> {
     let view = VerifyView::new(&report);
     output::report(&context.global, args.format, None, &view, document::audit::document)?;
     Ok(if view.intact { Exit::Done } else { Exit::Findings })
+}
+
+/// Appends a record to a file, or else to a database, in the name of who runs dbopt there, and makes it durable; its number.
+///
+/// # Errors
+/// When it could not be recorded.
+pub(super) async fn record(
+    context: &Context,
+    file: Option<&Path>,
+    connection: &Connection,
+    entry: impl Fn(&str) -> Result<Entry, Error>,
+) -> Result<u64, Failure> {
+    if let Some(file) = file {
+        let user = format!("uid:{}", rustix::process::getuid().as_raw());
+        let entry = entry(&user).map_err(failure)?;
+        return Ok(FileStore::new(file).append(&entry).await.map_err(failure)?.sequence);
+    }
+    let profile = SessionProfile { read_only: false, search_path: Some(Vec::new()), ..SessionProfile::reading() };
+    let session = connect::open_as(context, connection, &profile).await?;
+    if session.in_recovery() {
+        let message = "the server is a standby, where nothing can be recorded, and nothing was done";
+        return Err(Failure::usage(message).hint("connect to the primary"));
+    }
+    migrate::require(&session, MIGRATION, connection).await?;
+    let rows = session.query("SELECT current_user::text", &[]).await.map_err(connect::failure)?;
+    let role: String = rows.first().map(|row| row.get(0)).unwrap_or_default();
+    let entry = entry(&actor(&role)).map_err(failure)?;
+    Ok(PostgresStore::new(session).append(&entry).await.map_err(failure)?.sequence)
 }
 
 /// The anchors of a file, one a line.

@@ -6,10 +6,9 @@ use dbopt_access::{Actual, Desired, Difference};
 use dbopt_auth::AccessPolicy;
 use dbopt_finding::{Finding, Place};
 use dbopt_pg::SessionProfile;
-use dbopt_policy::Options;
 use dbopt_report::sarif;
 
-use super::{Context, connect};
+use super::{Context, connect, load};
 use crate::{
     cli::{DriftFormat, PolicyDrift, PolicySql},
     document,
@@ -21,14 +20,14 @@ use crate::{
 
 /// Writes what a policy asks of a database.
 pub(crate) fn sql(args: &PolicySql) -> Result<Exit, Failure> {
-    let desired = load(&args.policy)?;
+    let desired = desired(&args.policy)?;
     output::data(args.output.as_deref(), &dbopt_access::script(&desired))?;
     Ok(Exit::Done)
 }
 
 /// Compares a database with a policy.
 pub(crate) fn drift(context: &Context, args: &PolicyDrift) -> Result<Exit, Failure> {
-    let desired = load(&args.policy)?;
+    let desired = desired(&args.policy)?;
     let (actual, database) = connect::block_on(async {
         let mut session = connect::open_as(context, &args.connection, &SessionProfile::reading()).await?;
         let database = connect::settings(context, &args.connection)?.dbname().to_owned();
@@ -52,11 +51,8 @@ pub(crate) fn drift(context: &Context, args: &PolicyDrift) -> Result<Exit, Failu
 }
 
 /// The policy's section about a database. What signs tokens is not needed for it, and so is not looked up.
-fn load(path: &Path) -> Result<Desired, Failure> {
-    let loaded = dbopt_policy::load_with::<AccessPolicy>(path, Options { secrets: false }).map_err(|refused| {
-        Failure::usage(format!("the policy `{}` cannot be used", path.display())).findings(refused.findings)
-    })?;
-    Desired::of(&loaded.policy).ok_or_else(|| {
+fn desired(path: &Path) -> Result<Desired, Failure> {
+    Desired::of(&load::quiet::<AccessPolicy>(path, false)?.policy).ok_or_else(|| {
         Failure::usage(format!("the policy `{}` says nothing of a database", path.display()))
             .hint("write a section `[database]`")
     })

@@ -7,9 +7,9 @@ mod record;
 mod status;
 
 use dbopt_crypto::{ChangeError, EncryptionPolicy, FileError, KeyringError, MakeError, ProviderError, SourceError};
-use dbopt_policy::Options;
+use dbopt_finding::Finding;
 
-use super::Context;
+use super::{Context, load};
 use crate::{
     cli::keys::{Keys, KeysList, KeysOf},
     document,
@@ -41,20 +41,15 @@ fn list(context: &Context, args: &KeysList) -> Result<Exit, Failure> {
 
 /// The policy of a file. Whether its key-encryption keys are as they should be matters to what uses them.
 pub(super) fn policy(context: &Context, of: &KeysOf, secrets: bool) -> Result<EncryptionPolicy, Failure> {
-    match dbopt_policy::load_with::<EncryptionPolicy>(&of.policy, Options { secrets }) {
-        Ok(mut loaded) => {
-            // Each command says so itself, but for the one that makes them.
-            loaded.findings.retain(|finding| finding.code.0 != "missing-keys");
-            context.stderr.findings(&loaded.findings);
-            Ok(loaded.policy)
-        }
-        Err(mut refused) => {
-            let name = of.policy.display();
-            refused.findings.retain(|finding| finding.code.0 != "missing-keys");
-            Err(Failure::usage(format!("the policy `{name}` cannot be used, and nothing was done"))
-                .findings(refused.findings))
-        }
-    }
+    // Each command says itself that keys are missing, but for the one that makes them.
+    let is_told = |finding: &Finding| finding.code.0 != "missing-keys";
+    let mut loaded = load::quiet::<EncryptionPolicy>(&of.policy, secrets).map_err(|mut failure| {
+        failure.findings.retain(is_told);
+        failure
+    })?;
+    loaded.findings.retain(is_told);
+    context.stderr.findings(&loaded.findings);
+    Ok(loaded.policy)
 }
 
 fn print(context: &Context, of: &KeysOf, view: &KeysView) -> Result<(), Failure> {

@@ -3,10 +3,9 @@
 use std::path::Path;
 
 use dbopt_finding::{Finding, Place};
-use dbopt_policy::Options;
 use dbopt_ratelimit::{LimitPolicy, reaches, review, traffic};
 
-use super::{Context, read};
+use super::{Context, load, read};
 use crate::{
     cli::{Limits, LimitsCheck, LimitsFailOn, LimitsSimulate, ReportFormat, SimulateFormat, TrafficFormat},
     document,
@@ -28,7 +27,7 @@ pub(crate) fn run(context: &Context, command: &Limits) -> Result<Exit, Failure> 
 }
 
 fn check(context: &Context, args: &LimitsCheck) -> Result<Exit, Failure> {
-    let policy = load(context, &args.policy, args.no_secrets)?;
+    let policy: LimitPolicy = load::policy(context, &args.policy, !args.no_secrets)?;
     let routes = args.routes.as_deref().map(read::text).transpose()?;
     let routes = routes.as_ref().map(|(name, text)| self::routes(name, text)).transpose()?;
     let weak = review(&policy.rules, &policy.client, routes.as_deref());
@@ -72,7 +71,7 @@ fn routes<'a>(name: &str, text: &'a str) -> Result<Vec<(Option<&'a str>, &'a str
 }
 
 fn simulate(context: &Context, args: &LimitsSimulate) -> Result<Exit, Failure> {
-    let policy = load(context, &args.policy, args.no_secrets)?;
+    let policy: LimitPolicy = load::policy(context, &args.policy, !args.no_secrets)?;
     let bytes = read::bytes(&args.traffic)?;
     let name = if args.traffic == "-" { "<stdin>" } else { &args.traffic };
     let format = args.traffic_format.map(|format| match format {
@@ -127,12 +126,4 @@ fn print(context: &Context, args: &LimitsSimulate, view: &SimulationView) -> Res
         SimulateFormat::Json => output::report(&context.global, ReportFormat::Json, to, view, document),
         SimulateFormat::Markdown => output::report(&context.global, ReportFormat::Markdown, to, view, document),
     }
-}
-
-fn load(context: &Context, path: &Path, no_secrets: bool) -> Result<LimitPolicy, Failure> {
-    let loaded = dbopt_policy::load_with(path, Options { secrets: !no_secrets }).map_err(|refused| {
-        Failure::usage(format!("the policy `{}` cannot be used", path.display())).findings(refused.findings)
-    })?;
-    context.stderr.findings(&loaded.findings);
-    Ok(loaded.policy)
 }

@@ -9,7 +9,7 @@ mod status;
 
 use dbopt_maintain::MaintenancePolicy;
 
-use super::Context;
+use super::{Context, load};
 use crate::{
     cli::{Connection, Maintain, Maintained},
     exit::Exit,
@@ -28,16 +28,7 @@ pub(crate) fn run(context: &Context, command: &Maintain) -> Result<Exit, Failure
 /// The policy that a file says, or what holds without one.
 fn policy(context: &Context, of: &Maintained) -> Result<MaintenancePolicy, Failure> {
     let Some(file) = &of.policy else { return Ok(MaintenancePolicy::default()) };
-    match dbopt_policy::load::<MaintenancePolicy>(file) {
-        Ok(loaded) => {
-            context.stderr.findings(&loaded.findings);
-            Ok(loaded.policy)
-        }
-        Err(refused) => {
-            Err(Failure::usage(format!("the policy `{}` cannot be used, and nothing was done", file.display()))
-                .findings(refused.findings))
-        }
-    }
+    load::policy(context, file, true)
 }
 
 /// A connection for each database: those of the policy, or the one that the command line names.

@@ -14,6 +14,7 @@ mod generate;
 mod interrupt;
 mod keys;
 mod limits;
+mod load;
 mod logs;
 mod maintain;
 mod migrate;

@@ -9,7 +9,7 @@ use std::{
 use dbopt_auth::{Cost, PasswordConfig, PasswordError, PasswordPolicy, Passwords, Verdict, calibrate};
 use dbopt_finding::Finding;
 
-use super::{Context, read, secret};
+use super::{Context, load, read, secret};
 use crate::{
     cli::{Password, PasswordCalibrate, PasswordHash, PasswordVerify},
     document,
@@ -103,11 +103,8 @@ fn verify(context: &Context, args: &PasswordVerify) -> Result<Exit, Failure> {
 
 fn passwords(context: &Context, policy: Option<&Path>) -> Result<Passwords, Failure> {
     let Some(path) = policy else { return Passwords::new(PasswordConfig::default()).map_err(failure) };
-    let loaded = dbopt_policy::load::<PasswordPolicy>(path).map_err(|refused| {
-        Failure::usage(format!("the policy `{}` cannot be used", path.display())).findings(refused.findings)
-    })?;
-    context.stderr.findings(&loaded.findings);
-    loaded.policy.passwords().map_err(Failure::fault)
+    let policy: PasswordPolicy = load::policy(context, path, true)?;
+    policy.passwords().map_err(Failure::fault)
 }
 
 fn failure(error: PasswordError) -> Failure {

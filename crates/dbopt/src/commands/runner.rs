@@ -9,7 +9,7 @@ use indicatif::ProgressBar;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::{Context, connect, migrate};
+use super::{Context, connect, load, migrate};
 use crate::{cli::Connection, exit::Exit, failure::Failure};
 
 /// When the windows close; an instant so far away that it cannot be told counts as never.
@@ -37,7 +37,7 @@ pub(super) fn options(context: &Context, file: Option<&Path>, stop_file: Option<
     let mut options = match file {
         None => Options::default(),
         Some(file) => {
-            let policy = policy(context, file)?;
+            let policy: RunPolicy = load::policy(context, file, true)?;
             let mut options = policy.options;
             options.stop.until = closes(&policy.windows, Timestamp::now())?;
             options
@@ -53,20 +53,6 @@ pub(super) fn options(context: &Context, file: Option<&Path>, stop_file: Option<
 /// Whether something of earlier runs was left as it is.
 pub(super) fn is_left(repairs: &[Repair]) -> bool {
     repairs.iter().any(|repair| matches!(repair.fate, Fate::Kept(_) | Fate::Foreign(_)))
-}
-
-/// The policy of kind `run` of a file.
-fn policy(context: &Context, file: &Path) -> Result<RunPolicy, Failure> {
-    match dbopt_policy::load::<RunPolicy>(file) {
-        Ok(loaded) => {
-            context.stderr.findings(&loaded.findings);
-            Ok(loaded.policy)
-        }
-        Err(refused) => {
-            Err(Failure::usage(format!("the policy `{}` cannot be used, and nothing was done", file.display()))
-                .findings(refused.findings))
-        }
-    }
 }
 
 /// Shows what happens on a terminal.

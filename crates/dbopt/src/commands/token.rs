@@ -1,12 +1,12 @@
 //! `dbopt token`
 
-use std::{path::Path, time::SystemTime};
+use std::time::SystemTime;
 
 use dbopt_auth::{AccessPolicy, Grant, Inspected, IssueError, TokenConfig};
 use dbopt_finding::Finding;
 use dbopt_policy::suggest;
 
-use super::{Context, secret};
+use super::{Context, load, secret};
 use crate::{
     cli::{Token, TokenInspect, TokenIssue, TokenVerify},
     document,
@@ -26,7 +26,7 @@ pub(crate) fn run(context: &Context, command: &Token) -> Result<Exit, Failure> {
 }
 
 fn issue(context: &Context, args: &TokenIssue) -> Result<Exit, Failure> {
-    let policy = load(context, &args.policy)?;
+    let policy: AccessPolicy = load::policy(context, &args.policy, true)?;
     let names = || policy.matrix.roles().iter().map(|role| role.name.as_str());
     let unknown = args.roles.iter().filter(|role| !names().any(|name| name == role.as_str()));
     let findings: Vec<Finding> = unknown
@@ -53,7 +53,7 @@ fn issue(context: &Context, args: &TokenIssue) -> Result<Exit, Failure> {
 }
 
 fn verify(context: &Context, args: &TokenVerify) -> Result<Exit, Failure> {
-    let policy = load(context, &args.policy)?;
+    let policy: AccessPolicy = load::policy(context, &args.policy, true)?;
     let tokens = policy.tokens().map_err(Failure::fault)?;
     let token = read()?;
     let most_bytes = tokens.config().most_bytes;
@@ -94,14 +94,6 @@ fn inspect(context: &Context, args: &TokenInspect) -> Result<Exit, Failure> {
     };
     output::report(&context.global, args.format, None, &view, document::token::document)?;
     Ok(exit)
-}
-
-fn load(context: &Context, path: &Path) -> Result<AccessPolicy, Failure> {
-    let loaded = dbopt_policy::load::<AccessPolicy>(path).map_err(|refused| {
-        Failure::usage(format!("the policy `{}` cannot be used", path.display())).findings(refused.findings)
-    })?;
-    context.stderr.findings(&loaded.findings);
-    Ok(loaded.policy)
 }
 
 /// The token, without white space around it or the `Bearer` of a header.

@@ -5,10 +5,10 @@ use dbopt_gdpr::{Approval, EraseError, Erasure, Error, GdprPolicy, Graph, Person
 use dbopt_pg::{Session, SessionProfile};
 use jiff::Timestamp;
 
-use super::{failure, key, policy, pseudonymizer, subject};
+use super::{failure, key, pseudonymizer, subject};
 use crate::{
     cli::gdpr::GdprErase,
-    commands::{Context, audit, catalogue, connect, keys::destroy::ask, migrate, re_encrypt, runner, secret},
+    commands::{Context, audit, catalogue, connect, keys::destroy::ask, load, migrate, re_encrypt, runner, secret},
     document,
     exit::Exit,
     failure::Failure,
@@ -22,11 +22,11 @@ const KEYS: u32 = 7;
 
 /// Erases a person.
 pub(super) fn run(context: &Context, args: &GdprErase) -> Result<Exit, Failure> {
-    let policy = policy(context, &args.policy, true)?;
+    let policy: GdprPolicy = load::policy(context, &args.person.policy, true)?;
     let pseudonyms = pseudonymizer(&policy)?;
-    let subject = subject(&policy, args.rule.as_deref())?;
-    let is_piped = args.subject == ["-"];
-    let key = key(&args.subject)?;
+    let subject = subject(&policy, args.person.rule.as_deref())?;
+    let is_piped = args.person.subject == ["-"];
+    let key = key(&args.person.subject)?;
     let keys = keys(args, &key)?;
     let view = connect::block_on(async {
         let mut session = open(context, args).await?;
@@ -74,17 +74,17 @@ fn keys(args: &GdprErase, key: &[String]) -> Result<Vec<PersonKey>, Failure> {
 
 async fn open(context: &Context, args: &GdprErase) -> Result<Session, Failure> {
     let profile = SessionProfile { read_only: args.dry_run, ..re_encrypt::counting() };
-    let session = connect::open_as(context, &args.connection, &profile).await?;
+    let session = connect::open_as(context, &args.person.connection, &profile).await?;
     if session.in_recovery() && !args.dry_run {
         return Err(
             Failure::usage("the server is a standby, where nothing can be changed").hint("connect to the primary")
         );
     }
     if !args.dry_run {
-        migrate::require(&session, AUDIT, &args.connection).await?;
+        migrate::require(&session, AUDIT, &args.person.connection).await?;
     }
     if !args.destroy_key.is_empty() {
-        migrate::require(&session, KEYS, &args.connection).await?;
+        migrate::require(&session, KEYS, &args.person.connection).await?;
     }
     Ok(session)
 }

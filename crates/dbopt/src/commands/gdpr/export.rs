@@ -2,23 +2,22 @@
 
 use std::{fs, io, path::Path, sync::Arc};
 
-use dbopt_audit::{Entry, FileStore, PostgresStore, Store as _};
+use dbopt_audit::Entry;
 use dbopt_crypto::{EncryptionPolicy, FieldCipher, Pseudonym};
 use dbopt_finding::Severity;
 use dbopt_gdpr::{
-    Error as Walk, Graph, Subject, SubjectRule, TableName,
+    Error as Walk, GdprPolicy, Graph, Subject, SubjectRule, TableName,
     export::{self, Article, Error, Lock, Manifest, Opener, Options},
 };
-use dbopt_pg::SessionProfile;
 use serde_json::{Map, json};
 
 use super::{
     package::{Package, Shape},
-    policy, pseudonymizer, subject,
+    pseudonymizer, subject,
 };
 use crate::{
     cli::gdpr::GdprExport,
-    commands::{Context, audit, catalogue, connect, keys, migrate, re_encrypt, read, secret},
+    commands::{Context, audit, catalogue, connect, keys, load, migrate, re_encrypt, read, secret},
     document,
     exit::Exit,
     failure::Failure,
@@ -31,10 +30,10 @@ const MIGRATION: u32 = 2;
 
 /// Writes everything of a person to a package.
 pub(super) fn run(context: &Context, args: &GdprExport) -> Result<Exit, Failure> {
-    let policy = policy(context, &args.policy, true)?;
+    let policy: GdprPolicy = load::policy(context, &args.person.policy, true)?;
     let pseudonyms = pseudonymizer(&policy)?;
-    let rule = subject(&policy, args.rule.as_deref())?;
-    let key = super::key(&args.subject)?;
+    let rule = subject(&policy, args.person.rule.as_deref())?;
+    let key = super::key(&args.person.subject)?;
     let opener = args.encryption_policy.as_deref().map(opener).transpose()?;
     let lock = lock(args)?;
     let to = args.output.display().to_string();
@@ -48,9 +47,9 @@ pub(super) fn run(context: &Context, args: &GdprExport) -> Result<Exit, Failure>
         None => Shape::Plain,
     };
     let (manifest, who) = connect::block_on(async {
-        let mut session = connect::open_as(context, &args.connection, &re_encrypt::counting()).await?;
+        let mut session = connect::open_as(context, &args.person.connection, &re_encrypt::counting()).await?;
         if args.audit.is_none() {
-            migrate::require(&session, MIGRATION, &args.connection).await?;
+            migrate::require(&session, MIGRATION, &args.person.connection).await?;
         }
         let (catalog, _) = catalogue::live(context, &session, &[]).await?;
         let graph = Graph::new(catalog, &policy);
@@ -152,13 +151,9 @@ impl Opener for Columns {
 }
 
 fn opener(file: &Path) -> Result<Columns, Failure> {
-    let loaded = dbopt_policy::load_with::<EncryptionPolicy>(file, dbopt_policy::Options { secrets: true });
-    let policy = loaded.map_err(|refused| {
-        Failure::usage(format!("the policy `{}` cannot be used, and nothing was done", file.display()))
-            .findings(refused.findings)
-    })?;
-    let store = Arc::new(policy.policy.store().map_err(keys::source)?);
-    FieldCipher::new(&policy.policy, &store).map(Columns).map_err(re_encrypt::keys_away)
+    let policy = load::quiet::<EncryptionPolicy>(file, true)?.policy;
+    let store = Arc::new(policy.store().map_err(keys::source)?);
+    FieldCipher::new(&policy, &store).map(Columns).map_err(re_encrypt::keys_away)
 }
 
 /// Records the export, durably; the person is there as a pseudonym.
@@ -180,18 +175,8 @@ async fn record(
         ("missing".to_owned(), json!(manifest.missing.len())),
         ("sealed".to_owned(), json!(sealing(args))),
     ]);
-    let entry = |actor: &str| Ok(Entry::new(actor, "gdpr.export", &details).map_err(audit::failure)?.about(who));
-    if let Some(file) = &args.audit {
-        let actor = format!("uid:{}", rustix::process::getuid().as_raw());
-        return FileStore::new(file).append(&entry(&actor)?).await.map(drop).map_err(audit::failure);
-    }
-    let profile = SessionProfile { read_only: false, search_path: Some(Vec::new()), ..SessionProfile::reading() };
-    let session = connect::open_as(context, &args.connection, &profile).await?;
-    let rows = session.query("SELECT current_user::text", &[]).await.map_err(connect::failure)?;
-    // A role may have any name, and a record may not hold control characters there.
-    let actor: String = rows.first().map(|row| row.get(0)).unwrap_or_default();
-    let mut store = PostgresStore::new(session);
-    store.append(&entry(&actor.replace(char::is_control, "\u{fffd}"))?).await.map(drop).map_err(audit::failure)
+    let entry = |actor: &str| Ok(Entry::new(actor, "gdpr.export", &details)?.about(who));
+    audit::record(context, args.audit.as_deref(), &args.person.connection, entry).await.map(drop)
 }
 
 /// The failure of an export. It names nobody.

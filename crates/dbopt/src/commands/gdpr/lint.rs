@@ -2,12 +2,11 @@
 
 use dbopt_catalog::Catalog;
 use dbopt_finding::{Finding, Severity};
-use dbopt_gdpr::Graph;
+use dbopt_gdpr::{GdprPolicy, Graph};
 
-use super::policy;
 use crate::{
     cli::gdpr::GdprLint,
-    commands::{Context, catalogue, connect},
+    commands::{Context, catalogue, connect, load},
     document,
     exit::Exit,
     failure::Failure,
@@ -17,7 +16,7 @@ use crate::{
 
 /// Says what the policy does not speak of.
 pub(super) fn run(context: &Context, args: &GdprLint) -> Result<Exit, Failure> {
-    let policy = policy(context, &args.policy, false)?;
+    let policy: GdprPolicy = load::policy(context, &args.policy, false)?;
     let (catalog, unread) = read(context, args)?;
     context.stderr.findings(&unread);
     let graph = Graph::new(catalog, &policy);

@@ -9,11 +9,10 @@ mod replay;
 mod residue;
 mod verify;
 
-use std::{io::BufRead as _, path::Path};
+use std::io::BufRead as _;
 
 use dbopt_crypto::Pseudonymizer;
 use dbopt_gdpr::{Error, GdprPolicy, SubjectRule};
-use dbopt_policy::Options;
 
 use super::Context;
 use crate::{cli::gdpr::Gdpr, exit::Exit, failure::Failure};
@@ -28,20 +27,6 @@ pub(crate) fn run(context: &Context, command: &Gdpr) -> Result<Exit, Failure> {
         Gdpr::Export(args) => export::run(context, args),
         Gdpr::Verify(args) => verify::run(context, args),
         Gdpr::Residue(args) => residue::run(context, args),
-    }
-}
-
-/// Loads the policy. A machine that only checks has no secrets.
-fn policy(context: &Context, file: &Path, secrets: bool) -> Result<GdprPolicy, Failure> {
-    match dbopt_policy::load_with::<GdprPolicy>(file, Options { secrets }) {
-        Ok(loaded) => {
-            context.stderr.findings(&loaded.findings);
-            Ok(loaded.policy)
-        }
-        Err(refused) => {
-            Err(Failure::usage(format!("the policy `{}` cannot be used, and nothing was done", file.display()))
-                .findings(refused.findings))
-        }
     }
 }
 

@@ -1,12 +1,12 @@
 //! `dbopt gdpr plan`
 
-use dbopt_gdpr::Graph;
+use dbopt_gdpr::{GdprPolicy, Graph};
 use jiff::Timestamp;
 
-use super::{failure, key, policy, pseudonymizer, subject};
+use super::{failure, key, pseudonymizer, subject};
 use crate::{
     cli::gdpr::GdprPlan,
-    commands::{Context, catalogue, connect},
+    commands::{Context, catalogue, connect, load},
     document,
     exit::Exit,
     failure::Failure,
@@ -16,12 +16,13 @@ use crate::{
 
 /// Says what erasing a person would do.
 pub(super) fn run(context: &Context, args: &GdprPlan) -> Result<Exit, Failure> {
-    let policy = policy(context, &args.policy, true)?;
+    let policy: GdprPolicy = load::policy(context, &args.person.policy, true)?;
     let pseudonyms = pseudonymizer(&policy)?;
-    let subject = subject(&policy, args.rule.as_deref())?;
-    let key = key(&args.subject)?;
+    let subject = subject(&policy, args.person.rule.as_deref())?;
+    let key = key(&args.person.subject)?;
     let view = connect::block_on(async {
-        let mut session = connect::open_as(context, &args.connection, &super::super::re_encrypt::counting()).await?;
+        let mut session =
+            connect::open_as(context, &args.person.connection, &super::super::re_encrypt::counting()).await?;
         let (catalog, _) = catalogue::live(context, &session, &[]).await?;
         let graph = Graph::new(catalog, &policy);
         let transaction = session.read_only().await.map_err(connect::failure)?;

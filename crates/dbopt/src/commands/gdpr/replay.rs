@@ -4,17 +4,17 @@ use std::collections::BTreeSet;
 
 use dbopt_audit::{FileStore, Range, Record, Store as _, Verifier};
 use dbopt_crypto::Pseudonym;
-use dbopt_gdpr::{Erasure, Graph, erased_since, find_again};
+use dbopt_gdpr::{Erasure, GdprPolicy, Graph, erased_since, find_again};
 use dbopt_pg::{Session, SessionProfile};
 use jiff::Timestamp;
 
 use super::{
     erase::{AUDIT, may_begin, not_erased},
-    failure, policy, pseudonymizer,
+    failure, pseudonymizer,
 };
 use crate::{
     cli::gdpr::GdprReplay,
-    commands::{Context, audit, catalogue, connect, migrate, re_encrypt},
+    commands::{Context, audit, catalogue, connect, load, migrate, re_encrypt},
     document,
     exit::Exit,
     failure::Failure,
@@ -27,7 +27,7 @@ use crate::{
 
 /// Erases persons again.
 pub(super) fn run(context: &Context, args: &GdprReplay) -> Result<Exit, Failure> {
-    let policy = policy(context, &args.policy, true)?;
+    let policy: GdprPolicy = load::policy(context, &args.policy, true)?;
     let pseudonyms = pseudonymizer(&policy)?;
     let recorded = recorded(args)?;
     let own = policy.pseudonym.as_ref().map(|rule| &rule.id);

@@ -1,12 +1,15 @@
 //! `dbopt gdpr residue`
 
-use dbopt_gdpr::residue::{ResidueOptions, Stays, residue};
+use dbopt_gdpr::{
+    GdprPolicy,
+    residue::{ResidueOptions, Stays, residue},
+};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{failure, policy};
+use super::failure;
 use crate::{
     cli::gdpr::GdprResidue,
-    commands::{Context, connect},
+    commands::{Context, connect, load},
     document,
     exit::Exit,
     failure::Failure,
@@ -16,7 +19,7 @@ use crate::{
 
 /// Says where erased values may still be.
 pub(super) fn run(context: &Context, args: &GdprResidue) -> Result<Exit, Failure> {
-    let policy = policy(context, &args.policy, false)?;
+    let policy: GdprPolicy = load::policy(context, &args.policy, false)?;
     let backups = args.backups_kept.map(SignedDuration::try_from).transpose();
     let backups = backups.map_err(|_| Failure::usage("`--backups-kept` is longer than any time"))?;
     let options = ResidueOptions { since: args.since, now: Timestamp::now(), backups };

@@ -8,10 +8,10 @@ use dbopt_gdpr::{
 };
 use zeroize::Zeroizing;
 
-use super::{failure, key, policy, subject};
+use super::{failure, key, subject};
 use crate::{
     cli::gdpr::GdprVerify,
-    commands::{Context, catalogue, connect},
+    commands::{Context, catalogue, connect, load},
     document,
     exit::Exit,
     failure::Failure,
@@ -21,7 +21,7 @@ use crate::{
 
 /// Searches a database for a person's identifiers.
 pub(super) fn run(context: &Context, args: &GdprVerify) -> Result<Exit, Failure> {
-    let policy = policy(context, &args.policy, false)?;
+    let policy: GdprPolicy = load::policy(context, &args.policy, false)?;
     let given = match &args.identifiers {
         Some(file) => read(file, &policy, args.rule.as_deref())?,
         None => Vec::new(),
