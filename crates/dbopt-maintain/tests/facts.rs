@@ -2,11 +2,14 @@
 
 #[path = "support/facts.rs"]
 mod support;
+#[path = "support/until.rs"]
+mod until;
 
 use dbopt_maintain::{Bound, HolderKind, IndexMethod, Limit, Moment, Storage, TableKind, horizon};
 use dbopt_testkit::Cluster;
 use support::{facts, index, session, table};
 use tokio_postgres::NoTls;
+use until::until;
 
 #[tokio::test]
 async fn tables_come_with_their_columns_settings_and_counters() {
@@ -21,13 +24,7 @@ async fn tables_come_with_their_columns_settings_and_counters() {
          CREATE UNLOGGED TABLE plain (a int);",
     );
     // The session hands in its counters when it ends, which is after it has answered; they are not to come after the VACUUM.
-    let counted = "SELECT pg_stat_get_tuples_inserted('\"My\".\"Orders\"'::regclass)";
-    for _ in 0..100 {
-        if database.value(counted) == "1000" {
-            break;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
+    until(&database, "pg_stat_get_tuples_inserted('\"My\".\"Orders\"'::regclass) = 1000").await;
     database.execute("VACUUM ANALYZE \"My\".\"Orders\"");
     let facts = facts(&database).await;
     assert_eq!(facts.server.database, database.name());

@@ -1,14 +1,18 @@
 //! What the tests of actions share: a migrated database, references to its objects, sessions beside the run, and runs.
 
-#![allow(dead_code, reason = "each test program uses a part of it")]
+#![allow(dead_code, unused_imports, reason = "each test program uses a part of it")]
 
-use std::time::{Duration, Instant};
+mod until;
+
+use std::time::Duration;
 
 use dbopt_maintain::{IndexRef, TableRef};
 use dbopt_pg::{ConnectArgs, Environment, Session, SessionProfile, Settings};
 use dbopt_run::{Action, Backoff, Options, Report, Runner};
 use dbopt_testkit::{Cluster, Database};
 use tokio_postgres::{Client, NoTls};
+
+pub(crate) use until::until;
 
 /// Whether a run in this database waits for somebody.
 pub(crate) const WAITS: &str = "EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() \
@@ -83,15 +87,6 @@ pub(crate) async fn client(database: &Database<'_>) -> Client {
     let (client, connection) = tokio_postgres::connect(&database.conn_string(), NoTls).await.expect("a session");
     tokio::spawn(connection);
     client
-}
-
-/// Waits for something to be so.
-pub(crate) async fn until(database: &Database<'_>, condition: &str) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while database.value(&format!("SELECT ({condition})::text")) != "true" {
-        assert!(Instant::now() < deadline, "it never was so: {condition}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }
 
 /// All indexes of a table: name and validity.
