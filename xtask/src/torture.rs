@@ -1,7 +1,7 @@
 //! `cargo xtask torture`: ends a command in every way at many random moments, and looks what the next run makes of it.
 //!
 //! The everyday tests do the same at a handful of moments (`crates/dbopt/tests/torture.rs`,
-//! `crates/dbopt-maintain/tests/torture.rs`, `crates/dbopt/tests/torture_re_encrypt.rs`).
+//! `crates/dbopt-maintain/tests/torture.rs`, `crates/dbopt/tests/torture_re_encrypt.rs`, `crates/dbopt/tests/torture_gdpr_erase.rs`).
 
 use std::process::ExitCode;
 
@@ -37,6 +37,8 @@ enum Tortured {
     Maintain,
     /// Sealing the values of a table
     ReEncrypt,
+    /// Erasing a person
+    Gdpr,
 }
 
 /// Runs it; the exit code is that of the test.
@@ -46,6 +48,7 @@ pub(crate) fn torture(args: &Args) -> anyhow::Result<ExitCode> {
         Tortured::Apply => ("dbopt", "torture"),
         Tortured::Maintain => ("dbopt-maintain", "torture"),
         Tortured::ReEncrypt => ("dbopt", "torture_re_encrypt"),
+        Tortured::Gdpr => ("dbopt", "torture_gdpr_erase"),
     };
     let mut command = cargo();
     command.args(["test", "--package", package, "--test", test, "--", "--nocapture"]);
