@@ -21,13 +21,14 @@ pub mod verify;
 mod walk;
 
 pub use erase::{
-    ACTION, Approval, EraseError, Erased, Erasure, ParseApprovalError, PersonKey, erased_since, find_again,
+    ACTION, Approval, EraseError, Erased, Erasure, ParseApprovalError, PersonKey, Recorded, destroy_again, find_again,
+    find_keys_again,
 };
 pub use graph::{By, Edge, EdgeId, ForeignKey, Graph, Identity, KeyColumn, Node, NodeColumn, NodeId, OnDelete};
 
 pub use plan::{
-    Effect, Kept, Lock, MissingIndex, Part, Plan, SUBJECT_CONTEXT, Statement, StatementKind, TablePlan, Value, Whose,
-    plan, pseudonym,
+    Effect, Kept, LargeObjects, Lock, MissingIndex, Part, Plan, SUBJECT_CONTEXT, Sealed, SealedBy, Statement,
+    StatementKind, TablePlan, Value, Whose, plan, pseudonym,
 };
 pub use policy::{
     Basis, Class, ColumnErase, ColumnRule, Detach, GdprPolicy, Hash, HoldRule, HoldSource, IdentifierRule, Keep, Match,

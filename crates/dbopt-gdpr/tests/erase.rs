@@ -3,7 +3,7 @@
 mod support;
 
 use dbopt_crypto::{Algorithm, Cell, DataKey, KeyId, KeyNumber, KeyRing, SubjectId, SubjectKeys};
-use dbopt_gdpr::{Approval, EraseError, Erased, PersonKey};
+use dbopt_gdpr::{Approval, EraseError, Erased, PersonKey, Recorded};
 use dbopt_testkit::Cluster;
 use support::{
     case::{Case, migrated},
@@ -251,17 +251,30 @@ async fn values_under_a_key_of_the_person_go_with_it() {
     client.execute(insert, &[&&id.bytes()[..], &wrapped]).await.expect("inserted");
     let put = "UPDATE customer SET note = $1 WHERE id = 'ann-7'";
     client.execute(put, &[&sealed]).await.expect("put");
+    let told = async |case: &Case, client: &mut Client| {
+        let plan = case.plan(client).await.expect("planned");
+        let refused = case.erasure().erase(client, &case.erasure().approval(&plan)).await;
+        assert!(!plan.is_refused() || matches!(&refused, Err(EraseError::Refused(_))), "{refused:?}");
+        let sealed: Vec<_> = plan.sealed.iter().map(|sealed| (&*sealed.column, sealed.rows)).collect();
+        assert_eq!(sealed, [("note", 1)]);
+        plan.findings.iter().map(|finding| format!("{}: {finding}", finding.severity)).collect::<Vec<_>>().join("\n")
+    };
     // Without the key it would stay readable, and so would what is not under it.
-    let refused = case.erase(&mut client).await;
-    assert!(
-        matches!(&refused, Err(EraseError::Readable { column, rows: 1 }) if column == "public.customer.note"),
-        "{refused:?}"
-    );
-    case.keys = vec![PersonKey { purpose, subject: id }];
+    insta::assert_snapshot!(told(&case, &mut client).await, @"error: 1 values of `public.customer.note` would stay readable: the key of purpose `notes` that they are under is not among those that are destroyed");
+    case.keys = vec![PersonKey { purpose, subject: SubjectId::of("bob-8") }];
+    insta::assert_snapshot!(told(&case, &mut client).await, @"error: 1 values of `public.customer.note` would stay readable: the key of purpose `notes` that they are under is not among those that are destroyed");
+    case.keys[0].subject = id;
     client.execute(put, &[&of_ring]).await.expect("put");
-    let refused = case.erase(&mut client).await;
-    assert!(matches!(&refused, Err(EraseError::Readable { .. })), "{refused:?}");
+    insta::assert_snapshot!(told(&case, &mut client).await, @"error: 1 values of `public.customer.note` are under no key of a person and would stay");
     client.execute(put, &[&sealed]).await.expect("put");
+    database.execute("CREATE TABLE hold (relation text, row text, field text)");
+    database.execute("INSERT INTO hold VALUES ('public.customer', 'ann-7', 'note')");
+    let hold = tables("lookup", "hold") + "[[hold]]\nname = 'court'\ntable = 'public.hold'\nfield = 'field'\n";
+    let held = Case { keys: case.keys.clone(), ..Case::new(&client, &(body.clone() + &hold), ANN).await };
+    let plan = held.plan(&mut client).await.expect("planned");
+    let kept = plan.findings.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(kept, ["1 rows of `public.customer` are to be kept (hold `court`), and would be lost with the key"]);
+    database.execute("DROP TABLE hold");
     let erased = case.erase(&mut client).await.expect("erased");
     assert_eq!((erased.keys, erased.changed), (1, 1));
     assert_eq!(database.value("SELECT count(*) FROM dbopt.subject_key"), "0");
@@ -269,6 +282,9 @@ async fn values_under_a_key_of_the_person_go_with_it() {
         database.value("SELECT concat_ws(' ', id, note IS NOT NULL) FROM customer WHERE email IS NULL"),
         "ann-7 t"
     );
+    // What is under a key that is gone is erased, however often the person is.
+    let again = case.erase(&mut client).await.expect("erased");
+    assert_eq!((again.keys, again.changed, again.was_done), (0, 1, false));
 }
 
 #[tokio::test]
@@ -285,10 +301,11 @@ async fn who_was_erased_is_found_again_after_a_restore() {
         ..Default::default()
     };
     let since = |microsecond| jiff::Timestamp::from_microsecond(microsecond).expect("a time");
-    assert!(dbopt_gdpr::erased_since([&record], since(1_001)).is_empty());
+    assert_eq!(Recorded::since([&record], since(1_001)), Recorded::default());
     let begun = dbopt_audit::Record { details: r#"{"stage":"begun"}"#.to_owned(), ..record.clone() };
-    assert!(dbopt_gdpr::erased_since([&begun], since(0)).is_empty());
-    let wanted = dbopt_gdpr::erased_since([&record], since(1_000));
+    assert_eq!(Recorded::since([&begun], since(0)), Recorded::default());
+    let wanted = Recorded::since([&record], since(1_000));
+    assert_eq!(wanted.clone().under(&KeyId::new("other").expect("a name")), Recorded::default());
     let find = async |client: &mut Client| {
         let transaction = client.transaction().await.expect("a transaction");
         let rule = case.policy.subject(None).expect("there is one");
@@ -301,4 +318,47 @@ async fn who_was_erased_is_found_again_after_a_restore() {
     assert_eq!(find(&mut client).await, ["ann-7"]);
     let erased = case.erase(&mut client).await.expect("erased again");
     assert_eq!((erased.deleted, erased.was_done), (2, false));
+}
+
+#[tokio::test]
+async fn keys_that_were_destroyed_are_destroyed_again_after_a_restore() {
+    let database = migrated(Cluster::shared(), SHOP).await;
+    let mut client = client(&database).await;
+    let mut case = Case::new(&client, &shop(), ANN).await;
+    let keys = "INSERT INTO dbopt.subject_key (purpose, subject, number, wrapped) VALUES ($1, $2, $3, '')";
+    let key = |purpose: &str, name: &str| PersonKey {
+        purpose: KeyId::new(purpose).expect("a name"),
+        subject: SubjectId::of(name),
+    };
+    for (number, key) in [(1, key("notes", ANN)), (2, key("notes", "bob-8")), (3, key("mail", ANN))] {
+        let subject = &key.subject.bytes()[..];
+        client.execute(keys, &[&key.purpose.as_str(), &subject, &i64::from(number)]).await.expect("inserted");
+    }
+    database.execute("CREATE TABLE dump AS TABLE dbopt.subject_key");
+    case.keys = vec![key("notes", ANN)];
+    assert_eq!(case.erase(&mut client).await.expect("erased").keys, 1);
+    let left = "SELECT string_agg(number::text, ' ' ORDER BY number) FROM dbopt.subject_key";
+    assert_eq!(database.value(left), "2 3");
+    let ledger = || dbopt_audit::Record {
+        action: database.value("SELECT action FROM dbopt.audit_record ORDER BY sequence DESC LIMIT 1"),
+        details: database.value("SELECT details FROM dbopt.audit_record ORDER BY sequence DESC LIMIT 1"),
+        ..Default::default()
+    };
+    let since = "1970-01-01T00:00:00Z".parse().expect("a time");
+    for action in ["gdpr.erase", "gdpr.destroy-key"] {
+        // A record of keys, about whomever; the second time it is that of what was destroyed again.
+        let record = ledger();
+        assert_eq!(record.action, action);
+        let wanted = Recorded::since([&record], since);
+        database.execute("TRUNCATE dbopt.subject_key; INSERT INTO dbopt.subject_key TABLE dump");
+        let transaction = client.transaction().await.expect("a transaction");
+        let found = dbopt_gdpr::find_keys_again(&transaction, &case.pseudonyms, &wanted).await.expect("looked");
+        drop(transaction);
+        assert_eq!(found, [key("notes", ANN)]);
+        let destroyed = dbopt_gdpr::destroy_again(&mut client, &case.pseudonyms, &found).await.expect("destroyed");
+        assert_eq!((destroyed, &*database.value(left)), (1, "2 3"));
+    }
+    let ledger = database.value("SELECT string_agg(a::text, '') FROM dbopt.audit_record a");
+    let id: String = SubjectId::of(ANN).bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    assert!(!ledger.contains(ANN) && !ledger.contains(&id), "{ledger}");
 }

@@ -29,6 +29,11 @@ const LEFT: &str =
 const LEDGER: &str = "SELECT string_agg(concat_ws(' ', details::json ->> 'stage', details::json ->> 'outcome'), ', ' ORDER BY sequence) \
     FROM dbopt.audit_record";
 
+/// A key of Ann's own.
+const KEY: &str =
+    "INSERT INTO dbopt.subject_key (purpose, subject, number, wrapped) VALUES ('notes', sha256('ann-4711'), 7, '')";
+const KEYS: &str = "SELECT count(*) FROM dbopt.subject_key";
+
 struct Shop<'a> {
     database: Database<'a>,
     target: String,
@@ -78,6 +83,12 @@ fn what_was_confirmed_is_done_once() {
     let cluster = Cluster::builder().start().expect("a cluster");
     let shop = Shop::new(&cluster);
     shop.erase(&[]).fails(2, "nobody is there to be asked");
+    for command in ["plan", "erase"] {
+        let (file, key) = (shop.folder.path().join("gdpr.toml"), "0123456789abcdef".repeat(4));
+        let nobody = ["gdpr", command, "-d", &shop.target, "--subject", "nobody", "--policy"];
+        let asked = support::command().args(nobody).arg(file).env("GDPR_KEY", key).output().expect("the binary starts");
+        ran(asked).fails(1, "there is no `customer` with this key");
+    }
     let approval = shop.approval();
     shop.database.execute("INSERT INTO orders VALUES (4, 'ann-4711')");
     shop.erase(&["--confirm", &approval]).fails(1, "no longer what was approved");
@@ -145,10 +156,18 @@ fn a_database_without_the_record_is_not_touched() {
 fn who_was_erased_is_erased_again_after_a_restore() {
     let cluster = Cluster::shared();
     let shop = Shop::new(cluster);
-    assert_eq!(shop.erase(&["--confirm", &shop.approval()]).code, 0);
+    shop.database.execute(KEY);
+    shop.database.execute(&KEY.replace("ann-4711", "bob-4712").replace(" 7,", " 8,"));
+    let destroy = ["--destroy-key", "notes"];
+    let seen = shop.erase(&[&destroy[..], &["--dry-run", "--format", "json"]].concat()).json();
+    let approval = seen["approval"].as_str().expect("a text");
+    assert_eq!(shop.erase(&[&destroy[..], &["--confirm", approval]].concat()).code, 0);
+    assert_eq!(shop.database.value(KEYS), "1");
     let ledger = shop.folder.path().join("ledger.jsonl").display().to_string();
     assert_eq!(dbopt(&["audit", "export", "-d", &shop.target, "-o", &ledger]).code, 0);
     let restored = Shop::new(cluster);
+    restored.database.execute(KEY);
+    restored.database.execute(&KEY.replace("ann-4711", "bob-4712").replace(" 7,", " 8,"));
     let replay = |since: &str, more: &[&str]| {
         let policy = restored.folder.path().join("gdpr.toml");
         let mut command = command();
@@ -165,11 +184,20 @@ fn who_was_erased_is_erased_again_after_a_restore() {
     let listed = replay("2020-01-01T00:00:00Z", &[]).json();
     assert_eq!((&listed["recorded"], &listed["persons"][0]["outcome"]), (&1.into(), &"planned".into()));
     assert_eq!(restored.database.value(LEFT), "ann-4711,bob-4712 1,2,3");
+    assert_eq!((&listed["keys"], &*restored.database.value(KEYS)), (&0.into(), "2"));
     let done = replay("2020-01-01T00:00:00Z", &["--yes"]);
     assert_eq!(done.json()["persons"][0]["outcome"], "done");
     assert!(!done.stdout.contains("ann-4711") && !done.stderr.contains("ann-4711"), "{done:?}");
     assert_eq!(restored.database.value(LEFT), "bob-4712 3");
-    assert_eq!(replay("2020-01-01T00:00:00Z", &["--yes"]).json()["persons"], serde_json::json!([]));
+    let again = replay("2020-01-01T00:00:00Z", &["--yes"]).json();
+    assert_eq!((&again["persons"], &again["keys"]), (&serde_json::json!([]), &0.into()));
+    // Of the table of keys alone there is an older copy.
+    restored.database.execute(KEY);
+    assert_eq!(replay("2020-01-01T00:00:00Z", &[]).json()["keys"], 1);
+    assert_eq!(restored.database.value(KEYS), "2");
+    assert_eq!(replay("2020-01-01T00:00:00Z", &["--yes"]).json()["keys"], 1);
+    assert_eq!(restored.database.value(KEYS), "1");
+    assert_eq!(dbopt(&["audit", "verify", "-d", &restored.target]).code, 0);
     let text = std::fs::read_to_string(&ledger).expect("read").replace("rolled-back", "done").replace("begun", "began");
     std::fs::write(&ledger, text).expect("written");
     replay("2020-01-01T00:00:00Z", &["--yes"]).fails(1, "is not a whole audit record");

@@ -74,6 +74,14 @@ impl Erasure<'_> {
             bytes.count(kept.rows).text(&kept.why);
             bytes.text(&kept.until.map(|day| day.to_string()).unwrap_or_default());
         }
+        bytes.count(plan.large_objects.len());
+        for objects in &plan.large_objects {
+            bytes.text(&objects.column).count(objects.unlinked).count(objects.kept);
+        }
+        bytes.count(plan.sealed.len());
+        for sealed in &plan.sealed {
+            bytes.text(&self.graph.node(sealed.table).table.to_string()).text(&sealed.column).count(sealed.rows);
+        }
         for key in self.keys {
             bytes.text(key.purpose.as_str()).raw(key.subject.bytes());
         }
@@ -87,6 +95,7 @@ fn name(kind: StatementKind) -> &'static str {
         StatementKind::Change => "change",
         StatementKind::Untie => "untie",
         StatementKind::Delete => "delete",
+        StatementKind::Unlink => "unlink",
     }
 }
 

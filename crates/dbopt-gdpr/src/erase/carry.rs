@@ -43,9 +43,9 @@ impl Erasure<'_> {
         transaction.batch_execute(&set).await.map_err(|error| failed("the settings", &error))?;
         self.lock(&transaction, first).await?;
         // Nobody can change these rows now, nor refer to them anew by a foreign key.
-        let (walked, plan) = self.plan(&transaction, approved.as_of).await?;
+        let (_, plan) = self.plan(&transaction, approved.as_of).await?;
         self.agreed(&plan, approved)?;
-        let numbers = sealed::check(self, &transaction, &walked, &plan).await?;
+        let numbers = sealed::numbers(self, &transaction).await?;
         let witness = Witness::begin(&transaction).await?;
         for statement in &plan.statements {
             self.run(&transaction, &plan, statement).await?;
@@ -55,7 +55,7 @@ impl Erasure<'_> {
         let findings = witness.end(&transaction, self.graph, &plan).await?;
         let keys = sealed::destroy(self, &transaction, &numbers).await?;
         let (deleted, changed) = (plan.deleted(), plan.changed());
-        let record = ledger.done(&transaction, begun, approved, (deleted, changed, keys)).await?;
+        let record = ledger.done(&transaction, begun, self, approved, (deleted, changed, keys)).await?;
         if let Err(error) = transaction.commit().await {
             // The server has said no, or nothing.
             return Err(match error.as_db_error() {
@@ -69,7 +69,8 @@ impl Erasure<'_> {
     /// Locks the rows of a plan.
     async fn lock(&self, transaction: &Transaction<'_>, plan: &Plan) -> Result<(), EraseError> {
         let mut rows: BTreeMap<NodeId, Vec<&Key>> = BTreeMap::new();
-        for part in plan.statements.iter().flat_map(|statement| &statement.parts) {
+        let of_rows = plan.statements.iter().filter(|statement| statement.kind.is_of_rows());
+        for part in of_rows.flat_map(|statement| &statement.parts) {
             rows.entry(part.table).or_default().extend(&part.keys);
         }
         for (table, mut keys) in rows {
@@ -91,6 +92,7 @@ impl Erasure<'_> {
                 let done = transaction.batch_execute(&statement.sql).await;
                 Ok(done.map_err(|error| failed("checks that are to wait", &error))?)
             }
+            (StatementKind::Unlink, [only]) => unlink(transaction, &statement.sql, &only.keys).await,
             (_, [only]) => {
                 let most = if statement.is_divisible { MOST_KEYS } else { usize::MAX };
                 for keys in only.keys.chunks(most) {
@@ -179,6 +181,21 @@ impl Erasure<'_> {
         let of = |(at, value): (usize, &crate::Value)| keys.iter().map(|key| computed(at, &value.how, key)).collect();
         Ok(statement.values.iter().enumerate().map(of).collect())
     }
+}
+
+/// Unlinks large objects, and looks whether they are gone.
+async fn unlink(transaction: &Transaction<'_>, sql: &str, numbers: &[Key]) -> Result<(), EraseError> {
+    const LEFT: &str =
+        "SELECT count(*) FROM unnest($1::text[]) AS k (k0) JOIN pg_largeobject_metadata AS m ON m.oid = k.k0::oid";
+    for chunk in numbers.chunks(MOST_KEYS) {
+        let arrays = KeyArrays::of(chunk);
+        let what = || "the large objects".to_owned();
+        ask(transaction, sql, &arrays, what).await?;
+        let left = ask(transaction, LEFT, &arrays, what).await?;
+        let left = left.first().map_or(0, |row| row.get::<_, i64>(0).unsigned_abs());
+        counted("pg_largeobject", chunk.len(), chunk.len() as u64 - left)?;
+    }
+    Ok(())
 }
 
 /// The digits of a pseudonym.

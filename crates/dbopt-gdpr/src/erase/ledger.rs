@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use dbopt_audit::{Entry, actor, append_in};
-use dbopt_crypto::Pseudonym;
+use dbopt_audit::{Entry, append_in};
+use dbopt_crypto::{Pseudonym, Pseudonymizer};
 use serde_json::{Map, Value, json};
 use tokio_postgres::{Client, Transaction, types::Type};
 
-use super::{Approval, EraseError, Erasure};
+use super::{Approval, EraseError, Erasure, PersonKey};
 use crate::{plan::Plan, walk::failed};
 
 /// The action of the records.
@@ -56,9 +56,7 @@ pub(super) struct Ledger {
 
 impl Ledger {
     pub(super) async fn new(client: &Client, subject: Pseudonym) -> Result<Self, EraseError> {
-        let row = client.query_typed_one("SELECT current_user::text", &[]).await;
-        let row = row.map_err(|error| failed("the role", &error))?;
-        Ok(Self { subject, actor: actor(row.get(0)) })
+        Ok(Self { subject, actor: actor(client).await? })
     }
 
     pub(super) async fn read(&self, client: &Client) -> Result<Before, EraseError> {
@@ -118,32 +116,56 @@ impl Ledger {
         &self,
         transaction: &Transaction<'_>,
         begun: u64,
+        erasure: &Erasure<'_>,
         approved: &Approval,
         (deleted, changed, keys): (u64, u64, u64),
     ) -> Result<u64, EraseError> {
         let details = json!({
             "stage": "ended", "begun": begun, "outcome": Outcome::Done.name(), "plan": approved.to_string(),
             "deleted": deleted, "changed": changed, "keys": keys,
+            "destroyed": destroyed(erasure.pseudonyms, erasure.keys),
         });
         Ok(append_in(transaction, &self.entry(details)?).await?.sequence)
     }
 
     async fn commit(&self, client: &mut Client, details: Value) -> Result<u64, EraseError> {
-        let entry = self.entry(details)?;
-        let transaction = client.transaction().await.map_err(dbopt_audit::Error::Statement)?;
-        durable(&transaction).await?;
-        let record = append_in(&transaction, &entry).await?;
-        transaction.commit().await.map_err(dbopt_audit::Error::Statement)?;
-        Ok(record.sequence)
+        commit(client, &self.entry(details)?).await
     }
 
     fn entry(&self, details: Value) -> Result<Entry, EraseError> {
-        let details = match details {
-            Value::Object(details) => details,
-            _ => Map::new(),
-        };
-        Ok(Entry::new(&self.actor, ACTION, &details)?.about(&self.subject))
+        Ok(entry(&self.actor, ACTION, details)?.about(&self.subject))
     }
+}
+
+/// Keys, as records name them. After a restore they are found again by that, as persons are.
+pub(super) fn destroyed(pseudonyms: &Pseudonymizer, keys: &[PersonKey]) -> Value {
+    let one =
+        |key: &PersonKey| json!({ "purpose": key.purpose.as_str(), "key": key.pseudonym(pseudonyms).to_string() });
+    keys.iter().map(one).collect()
+}
+
+/// The role in whose name records are.
+pub(super) async fn actor(client: &Client) -> Result<String, EraseError> {
+    let row = client.query_typed_one("SELECT current_user::text", &[]).await;
+    Ok(dbopt_audit::actor(row.map_err(|error| failed("the role", &error))?.get(0)))
+}
+
+/// A record about nobody.
+pub(super) fn entry(actor: &str, action: &str, details: Value) -> Result<Entry, EraseError> {
+    let details = match details {
+        Value::Object(details) => details,
+        _ => Map::new(),
+    };
+    Ok(Entry::new(actor, action, &details)?)
+}
+
+/// Writes a record in a transaction of its own; its number.
+pub(super) async fn commit(client: &mut Client, entry: &Entry) -> Result<u64, EraseError> {
+    let transaction = client.transaction().await.map_err(dbopt_audit::Error::Statement)?;
+    durable(&transaction).await?;
+    let record = append_in(&transaction, entry).await?;
+    transaction.commit().await.map_err(dbopt_audit::Error::Statement)?;
+    Ok(record.sequence)
 }
 
 /// What is committed is there after a crash of the server, whatever the session says.

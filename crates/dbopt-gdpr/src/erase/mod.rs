@@ -19,11 +19,11 @@ use tokio_postgres::{Client, Transaction, types::Type};
 
 pub use approval::{Approval, ParseApprovalError};
 pub use ledger::ACTION;
-pub use replay::{erased_since, find_again};
+pub use replay::{Recorded, destroy_again, find_again, find_keys_again};
 
 use crate::{
     graph::Graph,
-    plan::{Plan, plan, pseudonym},
+    plan::{Plan, SEALED, plan, pseudonym},
     policy::{GdprPolicy, SubjectRule},
     walk::{Error, Subject, Walked, failed, walk},
 };
@@ -53,6 +53,19 @@ pub struct PersonKey {
     pub purpose: KeyId,
     /// Whose it is.
     pub subject: SubjectId,
+}
+
+impl PersonKey {
+    /// What stands for it in records. It is not made of the person's pseudonym, so that the key is found again without the person.
+    #[must_use]
+    pub fn pseudonym(&self, pseudonyms: &Pseudonymizer) -> Pseudonym {
+        const CONTEXT: &str = "gdpr.key";
+        let purpose = self.purpose.as_str();
+        let mut value = (purpose.len() as u64).to_be_bytes().to_vec();
+        value.extend(purpose.as_bytes());
+        value.extend(self.subject.bytes());
+        pseudonyms.pseudonym(CONTEXT, &value)
+    }
 }
 
 /// What was done.
@@ -126,17 +139,6 @@ pub enum EraseError {
         /// Rows that were deleted.
         deleted: i64,
     },
-    /// Values that are said to be sealed by the person's key would stay readable.
-    #[error("{rows} values of `{column}` are not sealed by a key of the person that is destroyed")]
-    Readable {
-        /// The column, with its table.
-        column: String,
-        /// How many values.
-        rows: u64,
-    },
-    /// A key would take with it what is to be kept.
-    #[error("rows or fields of `{0}` are to be kept, and would be lost with the key of the person")]
-    KeptSealed(String),
     /// The keys of persons could not be used.
     #[error(transparent)]
     Keys(#[from] dbopt_crypto::SubjectTableError),
@@ -159,8 +161,6 @@ impl EraseError {
             Self::Count { table, .. } => format!("count of {table}"),
             Self::Unwritten { table, .. } => format!("not as written: {table}"),
             Self::Beyond { table, .. } => format!("unplanned changes of {table}"),
-            Self::Readable { column, .. } => format!("not sealed: {column}"),
-            Self::KeptSealed(table) => format!("kept sealed: {table}"),
             Self::Keys(_) => "keys".to_owned(),
             Self::Unknown => "unknown".to_owned(),
         }
@@ -185,7 +185,10 @@ impl Erasure<'_> {
     /// When there is no such person, or the server refuses a query.
     pub async fn plan(&self, transaction: &Transaction<'_>, as_of: Timestamp) -> Result<(Walked, Plan), Error> {
         let walked = walk(transaction, self.graph, self.policy, self.subject, self.key).await?;
-        let plan = plan(transaction, self.graph, self.policy, self.pseudonyms, &walked, as_of).await?;
+        let mut plan = plan(transaction, self.graph, self.policy, self.pseudonyms, &walked, as_of).await?;
+        let numbers = sealed::numbers(self, transaction).await?;
+        plan.findings.retain(|finding| finding.code.0 != SEALED);
+        plan.findings.extend(sealed::findings(self, &plan, &numbers));
         Ok((walked, plan))
     }
 

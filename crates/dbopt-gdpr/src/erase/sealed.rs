@@ -2,62 +2,73 @@
 
 use std::collections::BTreeSet;
 
-use dbopt_crypto::{Envelope, KeyNumber, KeyOwner, SubjectTable};
+use dbopt_crypto::{KeyNumber, SubjectTable, SubjectTableError};
+use dbopt_finding::Finding;
 use dbopt_sql::quote_ident;
 use tokio_postgres::Transaction;
 
-use super::{EraseError, Erasure};
+use super::Erasure;
 use crate::{
-    plan::Plan,
-    policy::{Class, ColumnErase, RowErase},
-    walk::{Key, KeyArrays, MOST_KEYS, Walked, ask},
+    plan::{Plan, SEALED, SealedBy},
+    policy::ColumnErase,
+    walk::{Error, failed},
 };
 
-/// Looks whether the keys that are to be destroyed are those that the values are under, and take nothing with them that is kept; gives their numbers.
-pub(super) async fn check(
+/// The numbers of the keys that are to be destroyed, as far as they are there.
+pub(super) async fn numbers(
     erasure: &Erasure<'_>,
     transaction: &Transaction<'_>,
-    walked: &Walked,
-    plan: &Plan,
-) -> Result<BTreeSet<KeyNumber>, EraseError> {
+) -> Result<BTreeSet<KeyNumber>, Error> {
     let mut numbers = BTreeSet::new();
     for key in erasure.keys {
-        numbers.extend(SubjectTable::number(transaction, &key.purpose, &key.subject).await?);
-    }
-    for found in &walked.found {
-        let node = erasure.graph.node(found.table);
-        let Some(rule) = erasure.policy.table(&node.table) else { continue };
-        let sealed = rule.columns.iter().filter(|(_, column)| column.erase == ColumnErase::Encrypt);
-        for (name, _) in sealed {
-            let is_kept = |kept: &crate::Kept| {
-                kept.table == found.table && kept.column.as_ref().is_none_or(|column| column == name)
-            };
-            if !erasure.keys.is_empty() && plan.kept.iter().any(is_kept) {
-                return Err(EraseError::KeptSealed(node.table.to_string()));
-            }
-            if rule.erase != RowErase::Mask {
-                continue;
-            }
-            let owned = found.rows().iter().filter(|row| row.class == Class::Owned).map(|row| &row.key);
-            let owned: Vec<&Key> = owned.collect();
-            let sql =
-                format!("SELECT t.{0}::bytea FROM {1} WHERE t.{0} IS NOT NULL", quote_ident(name), node.by_keys("t"));
-            let column = format!("{}.{}", node.table, quote_ident(name));
-            let mut readable = 0;
-            for chunk in owned.chunks(MOST_KEYS) {
-                let keys = KeyArrays::of(chunk.iter().copied());
-                for row in ask(transaction, &sql, &keys, || format!("`{column}`")).await? {
-                    let is_sealed = Envelope::parse(row.get(0))
-                        .is_ok_and(|envelope| envelope.owner == KeyOwner::Subject && numbers.contains(&envelope.key));
-                    readable += u64::from(!is_sealed);
-                }
-            }
-            if readable > 0 {
-                return Err(EraseError::Readable { column, rows: readable });
-            }
-        }
+        let number = SubjectTable::number(transaction, &key.purpose, &key.subject).await;
+        numbers.extend(number.map_err(|error| match error {
+            SubjectTableError::Database(error) => failed("the keys of persons", &error),
+            other => Error::Query { what: "the keys of persons".to_owned(), said: other.to_string(), code: None },
+        })?);
     }
     Ok(numbers)
+}
+
+/// What speaks against a plan with these keys: values that stay readable, and values that are to be kept and would not.
+pub(super) fn findings(erasure: &Erasure<'_>, plan: &Plan, numbers: &BTreeSet<KeyNumber>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for sealed in &plan.sealed {
+        let SealedBy::Key(number, purpose) = &sealed.by else { continue };
+        let column = format!("{}.{}", erasure.graph.node(sealed.table).table, quote_ident(&sealed.column));
+        findings.push(if numbers.contains(number) {
+            let message =
+                format!("{} values of `{column}` go with the person's key of purpose `{purpose}`", sealed.rows);
+            Finding::note(SEALED, message)
+        } else {
+            let message = format!(
+                "{} values of `{column}` would stay readable: the key of purpose `{purpose}` that they are under is not \
+                 among those that are destroyed",
+                sealed.rows
+            );
+            let help = "Name its purpose by `--destroy-key`. When it was named, the values are under another person's key.";
+            Finding::error(SEALED, message).help(help)
+        });
+    }
+    if erasure.keys.is_empty() {
+        return findings;
+    }
+    for kept in &plan.kept {
+        let table = &erasure.graph.node(kept.table).table;
+        let columns = erasure.policy.table(table).map(|rule| &*rule.columns).unwrap_or_default();
+        let is_lost = |(name, column): &(String, crate::ColumnRule)| {
+            column.erase == ColumnErase::Encrypt && kept.column.as_ref().is_none_or(|kept| kept == name)
+        };
+        if columns.iter().any(is_lost) {
+            let message = format!(
+                "{} rows of `{table}` are to be kept ({}), and would be lost with the key",
+                kept.rows, kept.why
+            );
+            let help = "Destroy the key when nothing keeps them any more.";
+            findings.push(Finding::error("kept-sealed", message).help(help));
+        }
+    }
+    findings
 }
 
 /// Destroys the keys; how many.
@@ -65,7 +76,7 @@ pub(super) async fn destroy(
     erasure: &Erasure<'_>,
     transaction: &Transaction<'_>,
     numbers: &BTreeSet<KeyNumber>,
-) -> Result<u64, EraseError> {
+) -> Result<u64, SubjectTableError> {
     let mut destroyed = 0;
     for key in erasure.keys {
         let number = SubjectTable::erase(transaction, &key.purpose, &key.subject).await?;

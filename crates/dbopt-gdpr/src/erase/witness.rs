@@ -53,7 +53,7 @@ impl Witness {
         }
         let mut planned: BTreeMap<TableName, [i64; 3]> = BTreeMap::new();
         let rows = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-        for statement in &plan.statements {
+        for statement in plan.statements.iter().filter(|statement| statement.kind.is_of_rows()) {
             for part in &statement.parts {
                 let entry = planned.entry(graph.node(part.table).table.clone()).or_default();
                 let at = if statement.kind == StatementKind::Delete { 2 } else { 1 };

@@ -75,11 +75,13 @@ const DEFERRABLE: &str = "
     FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE k.contype = 'f' AND k.condeferrable";
 
+/// Whatever makes it log statements, their parameters are in the log unless they are cut to nothing
+/// (<https://www.postgresql.org/docs/current/runtime-config-logging.html>).
 const SERVER: &str = "
-    SELECT current_setting('log_statement') IN ('mod', 'all')
-        OR current_setting('log_min_duration_statement') <> '-1' AND current_setting('log_parameter_max_length') <> '0'
-        OR current_setting('log_min_duration_sample') <> '-1' AND current_setting('log_parameter_max_length') <> '0',
-        current_user::text";
+    SELECT current_setting('log_parameter_max_length') <> '0' AND (current_setting('log_statement') IN ('mod', 'all')
+            OR current_setting('log_min_duration_statement') <> '-1' OR current_setting('log_min_duration_sample') <> '-1'
+            OR current_setting('log_transaction_sample_rate') <> '0')
+        OR current_setting('log_parameter_max_length_on_error') <> '0', current_user::text";
 
 impl Facts {
     /// Asks for some tables, with the search path of the system alone.

@@ -12,13 +12,15 @@ use jiff::Timestamp;
 use tokio_postgres::Transaction;
 
 use super::{
-    Lock, MissingIndex, Part, Plan, SUBJECT_CONTEXT, Statement, StatementKind, TablePlan, change,
+    Lock, MissingIndex, Part, Plan, SUBJECT_CONTEXT, Statement, TablePlan, change,
     facts::Facts,
     fate::{Change, Fate, Fates, Judge, KeptRows},
     hold::Holds,
+    large::large_objects,
     order::{order, untied},
     preflight::preflight,
     reach::Reach,
+    sealed,
 };
 use crate::{
     graph::{Edge, Graph, NodeId},
@@ -58,8 +60,11 @@ pub async fn plan(
     }
     let touched: BTreeSet<NodeId> = fates.keys().copied().collect();
     let facts = Facts::load(transaction, graph, &touched).await?;
-    let statements = statements(graph, policy, &facts, as_of, &fates);
+    let mut statements = statements(graph, policy, &facts, as_of, &fates);
+    let large_objects = large_objects(transaction, graph, policy, &mut statements, &mut findings).await?;
     findings.extend(preflight(graph, policy, &facts, &fates, &statements));
+    let sealed = sealed::sealed(transaction, graph, policy, &fates).await?;
+    findings.extend(sealed::findings(graph, &sealed));
     let indexes = missing_indexes(transaction, graph, &fates, before.has_utf8).await?;
     for index in &indexes {
         let edge = graph.edge(index.edge);
@@ -82,6 +87,8 @@ pub async fn plan(
         locks: locks(&statements),
         effects,
         kept: kept.list(),
+        sealed,
+        large_objects,
         findings,
         seconds: seconds_indexed + indexes.iter().map(|index| index.seconds * index.checks as f64).sum::<f64>(),
         seconds_indexed,
@@ -168,10 +175,7 @@ fn tables(walked: &Walked, fates: &Fates) -> Vec<TablePlan> {
 
 fn locks(statements: &[Statement]) -> Vec<Lock> {
     let mut rows: BTreeMap<NodeId, BTreeSet<&Key>> = BTreeMap::new();
-    for part in statements
-        .iter()
-        .filter(|statement| statement.kind != StatementKind::Defer)
-        .flat_map(|statement| &statement.parts)
+    for part in statements.iter().filter(|statement| statement.kind.is_of_rows()).flat_map(|statement| &statement.parts)
     {
         rows.entry(part.table).or_default().extend(&part.keys);
     }

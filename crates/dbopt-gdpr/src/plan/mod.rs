@@ -8,10 +8,12 @@ mod change;
 mod facts;
 mod fate;
 mod hold;
+mod large;
 mod make;
 mod order;
 mod preflight;
 mod reach;
+mod sealed;
 
 use dbopt_crypto::Pseudonym;
 use dbopt_finding::{Finding, Severity};
@@ -23,7 +25,10 @@ use crate::{
     walk::Key,
 };
 
+pub use large::LargeObjects;
 pub use make::{plan, pseudonym};
+pub(crate) use sealed::SEALED;
+pub use sealed::{Sealed, SealedBy};
 
 /// The context of the pseudonyms of persons in plans and in the audit record; the value is the subject's rule and key, each behind its length.
 pub const SUBJECT_CONTEXT: &str = "gdpr.subject";
@@ -45,6 +50,10 @@ pub struct Plan {
     pub effects: Vec<Effect>,
     /// What stays, and why.
     pub kept: Vec<Kept>,
+    /// Values that no statement changes, because they go with a key of the person's own.
+    pub sealed: Vec<Sealed>,
+    /// What becomes of large objects to which rows refer that go.
+    pub large_objects: Vec<LargeObjects>,
     /// Which tables are locked, and how.
     pub locks: Vec<Lock>,
     /// Indexes to create before, because their lack makes deleting slow.
@@ -124,6 +133,16 @@ pub enum StatementKind {
     Untie,
     /// Rows are deleted.
     Delete,
+    /// Large objects go. The keys are their numbers, and the table is one that refers to them.
+    Unlink,
+}
+
+impl StatementKind {
+    /// Whether its keys are those of rows of its tables.
+    #[must_use]
+    pub fn is_of_rows(self) -> bool {
+        matches!(self, Self::Change | Self::Untie | Self::Delete)
+    }
 }
 
 /// Rows of one table.

@@ -35,7 +35,7 @@ pub(super) fn preflight(
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut done: BTreeMap<NodeId, Done> = BTreeMap::new();
-    for statement in statements {
+    for statement in statements.iter().filter(|statement| statement.kind.is_of_rows()) {
         for part in &statement.parts {
             let entry = done.entry(part.table).or_default();
             entry.columns.extend(statement.columns.iter().cloned());
@@ -65,7 +65,7 @@ pub(super) fn preflight(
         let message =
             "the server may write statements with their parameters to its log, and keys of rows are among them";
         findings.push(Finding::warning("logs-parameters", message).help(
-            "For the role that erases, set `log_statement = 'none'`, `log_min_duration_statement = -1` and `log_parameter_max_length = 0`.",
+            "For the role that erases, set `log_parameter_max_length` and `log_parameter_max_length_on_error` to 0.",
         ));
     }
     // Two statements of one table find the same.
@@ -121,19 +121,6 @@ fn obstacles(graph: &Graph, node: &Node, done: &Done, table: &TableFacts, findin
             Finding::warning("fires-triggers", message)
                 .help("Cover the tables that they write to, and verify afterwards."),
         );
-    }
-    if done.deleted > 0 {
-        let large: Vec<String> = node
-            .columns
-            .iter()
-            .filter(|column| matches!(column.kind.name.rsplit('.').next(), Some("oid" | "lo")))
-            .map(|column| column.name.clone())
-            .collect();
-        if !large.is_empty() {
-            let message = format!("rows of `{name}` may refer to large objects, which stay: {}", list(&large));
-            findings
-                .push(Finding::warning("large-objects", message).help("Unlink them when nobody else refers to them."));
-        }
     }
     if graph.catalog.table(node.id).kind == Relkind::Table && node.identity == crate::Identity::Place {
         let message = format!("`{name}` has no key, so its rows are told by their places and are locked meanwhile");

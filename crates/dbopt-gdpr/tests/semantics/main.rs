@@ -17,7 +17,7 @@
 //! | rights | `server::rights_are_asked_for_before` |
 //! | generated and unique columns | `values::unique_and_generated_columns_are_masked` |
 //! | jsonb and arrays | `values::values_inside_of_json_and_arrays_lead_to_rows` |
-//! | large objects | `values::large_objects_*` |
+//! | large objects | `values::large_objects_go_when_nobody_else_refers_to_them` |
 
 mod circles;
 mod keys;
@@ -87,6 +87,7 @@ fn sketch(graph: &Graph, plan: &Plan) -> String {
             StatementKind::Change => "change",
             StatementKind::Untie => "untie",
             StatementKind::Delete => "delete",
+            StatementKind::Unlink => "unlink",
         };
         line(&mut told, &[kind, &*parts.join(" + ")].join(" "));
     }
@@ -94,6 +95,10 @@ fn sketch(graph: &Graph, plan: &Plan) -> String {
         let name = &graph.node(kept.table).table.name;
         let column = kept.column.as_ref().map(|column| format!(".{column}")).unwrap_or_default();
         line(&mut told, &format!("keep {} of {name}{column}: {}", kept.rows, kept.why));
+    }
+    for objects in &plan.large_objects {
+        let name = &graph.node(objects.table).table.name;
+        line(&mut told, &format!("of {name}.{}: {} unlinked, {} kept", objects.column, objects.unlinked, objects.kept));
     }
     for finding in plan.findings.iter().filter(|finding| finding.code.0 != "unindexed-reference") {
         line(&mut told, &format!("{}: {finding}", finding.severity));

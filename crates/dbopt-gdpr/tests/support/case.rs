@@ -54,6 +54,7 @@ impl Case {
     pub(crate) async fn plan(&self, client: &mut Client) -> Result<Plan, dbopt_gdpr::Error> {
         let transaction = client.transaction().await.expect("a transaction");
         let planned = self.erasure().plan(&transaction, AS_OF.parse().expect("a time")).await;
+        transaction.rollback().await.expect("it ends");
         planned.map(|(_, plan)| plan)
     }
 

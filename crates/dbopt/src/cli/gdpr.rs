@@ -17,14 +17,14 @@ pub(crate) enum Gdpr {
     Lint(GdprLint),
     /// Say what erasing a person would do: rows, statements in order, effects on others, what stays; nothing is changed
     #[command(
-        after_help = "Exit codes: 0 planned, 1 something speaks against erasing, 2 usage, policy or nobody with this key, \
+        after_help = "Exit codes: 0 planned, 1 something speaks against erasing, or nobody has this key, 2 usage or policy, \
                       3 connection, 6 a query failed."
     )]
     Plan(GdprPlan),
     /// Erase a person by the plan that was seen and confirmed, all of it or nothing, and record that before and after
     #[command(
-        after_help = "Exit codes: 0 erased, now or before by the same confirmation, 1 something speaks against it, or it is no longer \
-                      what was confirmed, 2 usage, policy, a schema that is not migrated, or nobody with this key, 3 connection, \
+        after_help = "Exit codes: 0 erased, now or before by the same confirmation, 1 something speaks against it, it is no longer \
+                      what was confirmed, or nobody has this key, 2 usage, policy or a schema that is not migrated, 3 connection, \
                       4 deferred (a window, a stop file), 5 blocked by a lock, 6 rolled back because something was not as planned, \
                       75 another session is erasing the person."
     )]
@@ -38,7 +38,7 @@ pub(crate) enum Gdpr {
     Replay(GdprReplay),
     /// Search a whole database for a person's identifiers, however they are written
     #[command(
-        after_help = "Exit codes: 0 nothing was found, 1 something was, 2 usage, policy, or nobody with this key, 3 connection, 6 nothing was \
+        after_help = "Exit codes: 0 nothing was found, 1 something was, or nobody has this key, 2 usage or policy, 3 connection, 6 nothing was \
                       found, but not all could be searched, 130 interrupted."
     )]
     Verify(GdprVerify),

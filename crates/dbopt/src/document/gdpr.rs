@@ -73,13 +73,43 @@ pub(crate) fn plan(view: &GdprPlanView) -> Document {
         }
         document.heading(2, "What stays").table(table);
     }
+    if !view.sealed.is_empty() {
+        let mut table = Table::new(["table", "column", "values", "under"]).right(2);
+        for sealed in &view.sealed {
+            let under = match (&*sealed.by, &sealed.purpose) {
+                (_, Some(purpose)) => Text::from(format!("a key of a person of purpose {purpose}")),
+                ("gone", None) => Text::from("a key that was destroyed"),
+                _ => Text::styled(Style::Bad, "no key of a person"),
+            };
+            table.push([
+                Text::from(sealed.table.clone()),
+                Text::from(sealed.column.clone()),
+                Text::from(sealed.rows.to_string()),
+                under,
+            ]);
+        }
+        document.heading(2, "Values that go with a key").table(table);
+    }
+    if !view.large_objects.is_empty() {
+        let mut table = Table::new(["table", "column", "go", "stay"]).right(2).right(3);
+        for objects in &view.large_objects {
+            table.push([
+                Text::from(objects.table.clone()),
+                Text::from(objects.column.clone()),
+                Text::from(objects.unlinked.to_string()),
+                Text::from(objects.kept.to_string()),
+            ]);
+        }
+        document.heading(2, "Large objects").table(table);
+    }
     document.heading(2, "Statements");
     let lines = view.statements.iter().map(|statement| {
         let rows: Vec<_> = statement.rows.iter().map(ToString::to_string).collect();
         if rows.is_empty() {
             format!("{}\n", statement.sql)
         } else {
-            format!("-- {} rows\n{}\n", rows.join(" + "), statement.sql)
+            let what = if statement.kind == "unlink" { "large objects" } else { "rows" };
+            format!("-- {} {what}\n{}\n", rows.join(" + "), statement.sql)
         }
     });
     document.code("sql", lines.collect::<String>());

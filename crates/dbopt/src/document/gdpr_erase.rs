@@ -46,6 +46,9 @@ pub(crate) fn replay(view: &GdprReplayView) -> Document {
         view.failed,
         view.other_keys
     ));
+    if view.keys > 0 {
+        document.paragraph(format!("{} destroyed keys of persons who are not there were there again.", view.keys));
+    }
     if !view.persons.is_empty() {
         let mut table = Table::new(["who", "as", "outcome", "deleted", "changed"]).right(3).right(4);
         for person in &view.persons {

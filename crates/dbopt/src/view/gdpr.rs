@@ -1,7 +1,7 @@
 //! What is planned for a person, as it leaves the program: names and numbers, never a value of a row.
 
 use dbopt_finding::Finding;
-use dbopt_gdpr::{Graph, NodeId, Plan, StatementKind, Whose};
+use dbopt_gdpr::{Graph, NodeId, Plan, SealedBy, StatementKind, Whose};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -58,6 +58,10 @@ pub(crate) struct GdprPlanView {
     pub(crate) effects: Vec<GdprEffectView>,
     /// What stays, and why.
     pub(crate) kept: Vec<GdprKeptView>,
+    /// Values that no statement changes, because they go with a key of the person's own.
+    pub(crate) sealed: Vec<GdprSealedView>,
+    /// What becomes of large objects.
+    pub(crate) large_objects: Vec<GdprLargeObjectsView>,
     /// Locks on tables until the end.
     pub(crate) locks: Vec<GdprLockView>,
     /// Indexes to create before.
@@ -88,11 +92,11 @@ pub(crate) struct GdprTableView {
 /// A statement.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub(crate) struct GdprStatementView {
-    /// `defer`, `change`, `untie` or `delete`.
+    /// `defer`, `change`, `untie`, `delete` or `unlink`; the last is of large objects.
     pub(crate) kind: String,
     /// Its tables.
     pub(crate) tables: Vec<String>,
-    /// To how many rows of each.
+    /// To how many rows of each, or how many large objects.
     pub(crate) rows: Vec<usize>,
     /// Its text, as it is run. The parameters are keys of rows.
     pub(crate) sql: String,
@@ -126,6 +130,34 @@ pub(crate) struct GdprKeptView {
     pub(crate) why: String,
     /// Until which day, when that is known.
     pub(crate) until: Option<String>,
+}
+
+/// Values that go with a key.
+#[derive(Clone, Debug, JsonSchema, Serialize)]
+pub(crate) struct GdprSealedView {
+    /// The table, as in SQL.
+    pub(crate) table: String,
+    /// The column.
+    pub(crate) column: String,
+    /// How many values.
+    pub(crate) rows: usize,
+    /// `key`: under a key of a person; `gone`: under one that was destroyed; `nobody`: under none.
+    pub(crate) by: String,
+    /// What the key is for, by the encryption policy.
+    pub(crate) purpose: Option<String>,
+}
+
+/// Large objects to which a column refers.
+#[derive(Clone, Debug, JsonSchema, Serialize)]
+pub(crate) struct GdprLargeObjectsView {
+    /// The table, as in SQL.
+    pub(crate) table: String,
+    /// The column.
+    pub(crate) column: String,
+    /// How many go.
+    pub(crate) unlinked: usize,
+    /// How many stay, because others refer to them.
+    pub(crate) kept: usize,
 }
 
 /// A lock.
@@ -185,6 +217,7 @@ impl GdprPlanView {
                         StatementKind::Change => "change",
                         StatementKind::Untie => "untie",
                         StatementKind::Delete => "delete",
+                        StatementKind::Unlink => "unlink",
                     }
                     .to_owned(),
                     tables: statement.parts.iter().map(|part| name(part.table)).collect(),
@@ -216,6 +249,29 @@ impl GdprPlanView {
                     rows: kept.rows,
                     why: kept.why.clone(),
                     until: kept.until.map(|day| day.to_string()),
+                })
+                .collect(),
+            sealed: plan
+                .sealed
+                .iter()
+                .map(|sealed| {
+                    let (by, purpose) = match &sealed.by {
+                        SealedBy::Key(_, purpose) => ("key", Some(purpose.as_str().to_owned())),
+                        SealedBy::Gone => ("gone", None),
+                        SealedBy::Nobody => ("nobody", None),
+                    };
+                    let (table, column) = (name(sealed.table), sealed.column.clone());
+                    GdprSealedView { table, column, rows: sealed.rows, by: by.to_owned(), purpose }
+                })
+                .collect(),
+            large_objects: plan
+                .large_objects
+                .iter()
+                .map(|objects| GdprLargeObjectsView {
+                    table: name(objects.table),
+                    column: objects.column.clone(),
+                    unlinked: objects.unlinked,
+                    kept: objects.kept,
                 })
                 .collect(),
             locks: plan

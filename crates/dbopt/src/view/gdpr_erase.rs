@@ -86,6 +86,8 @@ pub(crate) struct GdprReplayView {
     pub(crate) other_keys: usize,
     /// Those who are in the database, each with what was, or would be, done.
     pub(crate) persons: Vec<GdprEraseView>,
-    /// How many of these were not erased; messages say why.
+    /// Keys that are in the database again without their persons, and were, or would be, destroyed.
+    pub(crate) keys: u64,
+    /// How many of the persons were not erased; messages say why.
     pub(crate) failed: usize,
 }

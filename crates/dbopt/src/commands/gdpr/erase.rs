@@ -18,7 +18,7 @@ use crate::{
 
 /// The migration that makes the audit record, and the one that makes the table of keys of persons.
 pub(super) const AUDIT: u32 = 2;
-const KEYS: u32 = 7;
+pub(super) const KEYS: u32 = 7;
 
 /// Erases a person.
 pub(super) fn run(context: &Context, args: &GdprErase) -> Result<Exit, Failure> {
@@ -148,9 +148,6 @@ pub(super) fn not_erased(session: &Session, error: EraseError) -> Failure {
             Failure::new(Exit::Partial, message)
                 .hint("nothing was changed; a trigger, or somebody else, has changed rows that the plan does not have")
         }
-        EraseError::Readable { .. } => Failure::new(Exit::Partial, message).hint(
-            "nothing was changed; `dbopt re-encrypt` seals by keys of persons, and `--destroy-key` names their purpose",
-        ),
         EraseError::Keys(dbopt_crypto::SubjectTableError::Database(error)) => connect::failure(session.error(error)),
         EraseError::Unknown => {
             Failure::new(Exit::Connection, message).hint("run it again; what was done is not done twice")

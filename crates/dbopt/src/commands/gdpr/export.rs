@@ -182,8 +182,6 @@ async fn record(
 /// The failure of an export. It names nobody.
 fn failure(error: Error) -> Failure {
     match error {
-        // Asking for somebody who is not there is an answer.
-        Error::Ask(Walk::NoPerson(_)) => Failure::new(Exit::Findings, error.to_string()),
         Error::Ask(error) => super::failure(error),
         Error::Write(_) => Failure::usage(error.to_string()),
         _ => Failure::new(Exit::Partial, error.to_string()),

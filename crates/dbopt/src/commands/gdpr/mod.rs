@@ -59,9 +59,9 @@ fn key(given: &[String]) -> Result<Vec<String>, Failure> {
 /// The failure of looking for a person. It names nobody.
 fn failure(error: Error) -> Failure {
     match &error {
-        Error::NoSubject(_) | Error::BadKey(_) | Error::NoPerson(_) | Error::ManyPersons(_) => {
-            Failure::usage(error.to_string())
-        }
+        Error::NoSubject(_) | Error::BadKey(_) | Error::ManyPersons(_) => Failure::usage(error.to_string()),
+        // Asking for somebody who is not there is an answer.
+        Error::NoPerson(_) => Failure::new(Exit::Findings, error.to_string()),
         Error::Hidden(_) => {
             Failure::usage(error.to_string()).hint("use a role with BYPASSRLS, or the owner of the tables")
         }

@@ -1,15 +1,13 @@
 //! `dbopt gdpr replay`: after a restore, who was erased since the backup is there again, and a copy of the ledger knows who.
 
-use std::collections::BTreeSet;
-
 use dbopt_audit::{FileStore, Range, Record, Store as _, Verifier};
-use dbopt_crypto::Pseudonym;
-use dbopt_gdpr::{Erasure, GdprPolicy, Graph, erased_since, find_again};
+use dbopt_crypto::{KeyId, Pseudonymizer, SubjectId};
+use dbopt_gdpr::{Erasure, GdprPolicy, Graph, PersonKey, Recorded, destroy_again, find_again, find_keys_again};
 use dbopt_pg::{Session, SessionProfile};
 use jiff::Timestamp;
 
 use super::{
-    erase::{AUDIT, may_begin, not_erased},
+    erase::{AUDIT, KEYS, may_begin, not_erased},
     failure, pseudonymizer,
 };
 use crate::{
@@ -30,20 +28,24 @@ pub(super) fn run(context: &Context, args: &GdprReplay) -> Result<Exit, Failure>
     let policy: GdprPolicy = load::policy(context, &args.policy, true)?;
     let pseudonyms = pseudonymizer(&policy)?;
     let recorded = recorded(args)?;
-    let own = policy.pseudonym.as_ref().map(|rule| &rule.id);
-    let wanted: BTreeSet<Pseudonym> = recorded.iter().filter(|person| Some(person.key()) == own).cloned().collect();
+    let wanted = match &policy.pseudonym {
+        Some(rule) => recorded.clone().under(&rule.id),
+        None => Recorded::default(),
+    };
     let view = connect::block_on(async {
-        let mut session = open(context, args).await?;
+        let mut session = open(context, args, &wanted).await?;
         let (catalog, _) = catalogue::live(context, &session, &[]).await?;
         let graph = Graph::new(catalog, &policy);
         let mut view = GdprReplayView {
             schema_version: SCHEMA_VERSION,
             since: args.since.to_string(),
-            recorded: recorded.len(),
-            other_keys: recorded.len() - wanted.len(),
+            recorded: recorded.persons.len(),
+            other_keys: recorded.persons.len() - wanted.persons.len(),
             persons: Vec::new(),
+            keys: 0,
             failed: 0,
         };
+        let mut with_persons = Vec::new();
         for subject in &policy.subjects {
             let transaction = session.read_only().await.map_err(connect::failure)?;
             let looking = find_again(&transaction, &graph, &pseudonyms, subject, &wanted);
@@ -51,8 +53,16 @@ pub(super) fn run(context: &Context, args: &GdprReplay) -> Result<Exit, Failure>
             drop(transaction);
             for key in found {
                 let key: Vec<String> = key.iter().map(|part| part.to_string()).collect();
-                let erasure =
+                let mut erasure =
                     Erasure { graph: &graph, policy: &policy, pseudonyms: &pseudonyms, subject, key: &key, keys: &[] };
+                // The person's name there is the person's key, which is of one column then.
+                let purposes = wanted.persons.get(&erasure.pseudonym()).into_iter().flatten();
+                let named = |purpose: &KeyId| {
+                    Some(PersonKey { purpose: purpose.clone(), subject: SubjectId::of(key.first()?) })
+                };
+                let keys: Vec<PersonKey> = purposes.filter_map(named).collect();
+                with_persons.extend(keys.iter().cloned());
+                erasure.keys = &keys;
                 let (planned, problem) = again(context, args, &mut session, &erasure).await?;
                 view.persons.extend(planned);
                 if let Some(problem) = problem {
@@ -62,6 +72,7 @@ pub(super) fn run(context: &Context, args: &GdprReplay) -> Result<Exit, Failure>
                 }
             }
         }
+        view.keys = keys_again(context, args, &mut session, (&pseudonyms, &wanted, &with_persons)).await?;
         session.close().await;
         Ok(view)
     })?;
@@ -102,17 +113,39 @@ async fn again(
     }
 }
 
-async fn open(context: &Context, args: &GdprReplay) -> Result<Session, Failure> {
+/// Keys that are there again without their persons; with these, they are their erasures' business.
+async fn keys_again(
+    context: &Context,
+    args: &GdprReplay,
+    session: &mut Session,
+    (pseudonyms, wanted, with_persons): (&Pseudonymizer, &Recorded, &[PersonKey]),
+) -> Result<u64, Failure> {
+    let transaction = session.read_only().await.map_err(connect::failure)?;
+    let looking = find_keys_again(&transaction, pseudonyms, wanted);
+    let mut found = connect::or_interrupted(context, looking).await?.map_err(failure)?;
+    drop(transaction);
+    found.retain(|key| !with_persons.contains(key));
+    if !args.yes || found.is_empty() {
+        return Ok(found.len() as u64);
+    }
+    let destroying = destroy_again(session.client_mut(), pseudonyms, &found);
+    connect::or_interrupted(context, destroying).await?.map_err(|error| not_erased(session, error))
+}
+
+async fn open(context: &Context, args: &GdprReplay, wanted: &Recorded) -> Result<Session, Failure> {
     let profile = SessionProfile { read_only: !args.yes, ..re_encrypt::counting() };
     let session = connect::open_as(context, &args.connection, &profile).await?;
     if args.yes {
         migrate::require(&session, AUDIT, &args.connection).await?;
     }
+    if !wanted.keys.is_empty() {
+        migrate::require(&session, KEYS, &args.connection).await?;
+    }
     Ok(session)
 }
 
 /// Who was erased since, by a copy of the audit record that is whole in itself.
-fn recorded(args: &GdprReplay) -> Result<BTreeSet<Pseudonym>, Failure> {
+fn recorded(args: &GdprReplay) -> Result<Recorded, Failure> {
     let (mut records, mut unreadable): (Vec<Record>, u64) = (Vec::new(), 0);
     let mut take = |record: Option<&Record>| match record {
         Some(record) => records.push(record.clone()),
@@ -128,5 +161,5 @@ fn recorded(args: &GdprReplay) -> Result<BTreeSet<Pseudonym>, Failure> {
         let message = format!("`{}` is not a whole audit record, and nothing was done", args.ledger.display());
         return Err(Failure::new(Exit::Findings, message).hint("`dbopt audit verify --file` says where"));
     }
-    Ok(erased_since(&records, args.since))
+    Ok(Recorded::since(&records, args.since))
 }
