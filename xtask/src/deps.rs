@@ -35,7 +35,8 @@ const FLOORS: &[(&str, i8)] = &[
 ];
 
 /// Crates for development and examples, which no product may need.
-const DEVELOPMENT: &[&str] = &["dbopt-testkit", "encrypted-column", "guarded-service", "limited-service", "xtask"];
+const DEVELOPMENT: &[&str] =
+    &["dbopt-testkit", "encrypted-column", "guarded-service", "limited-service", "privacy-service", "xtask"];
 
 /// Crates that only compute, and so have no use for a runtime.
 const WITHOUT_RUNTIME: &[&str] = &["dbopt-sql", "dbopt-plan", "dbopt-advisor", "dbopt-workload"];
