@@ -12,6 +12,7 @@ mod audit;
 mod auth;
 mod classes;
 mod crypto;
+mod gdpr;
 mod limits;
 mod logs;
 mod maintain;
@@ -50,6 +51,8 @@ enum Bench {
     Limits(limits::Args),
     /// Maintenance: estimates, retention, and predictions, against what comes of them
     Maintain(maintain::Args),
+    /// Exporting, erasing and searching a person in ten million rows
+    Gdpr(gdpr::Args),
     /// Encrypting a table of a million rows beside an application
     ReEncrypt(re_encrypt::Args),
 }
@@ -59,6 +62,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let dbopt = || args.dbopt.clone().map_or_else(dbopt, Ok);
     match &args.bench {
         Bench::ReEncrypt(args) => re_encrypt::run(&dbopt()?, args),
+        Bench::Gdpr(args) => gdpr::run(&dbopt()?, args),
         Bench::Logs(args) => logs::run(&dbopt()?, args),
         Bench::Advise(args) => advise::run(&dbopt()?, args),
         Bench::Agree(args) => agree::run(&dbopt()?, args),
