@@ -2,14 +2,14 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use dbopt_catalog::{Build, Index, IndexKey, Method, Relkind};
 use dbopt_crypto::{Pseudonym, Pseudonymizer};
 use dbopt_finding::{Finding, Severity};
 use jiff::Timestamp;
-use tokio_postgres::Transaction;
+use tokio_postgres::{Transaction, types::Type};
 
 use super::{
     Lock, MissingIndex, Part, Plan, SUBJECT_CONTEXT, Statement, TablePlan, change,
@@ -25,7 +25,7 @@ use super::{
 use crate::{
     graph::{Edge, Graph, NodeId},
     policy::{Class, GdprPolicy},
-    walk::{Error, Key, KeyArrays, Subject, Walked, ask, children, guarded},
+    walk::{Error, Key, KeyArrays, Subject, Walked, ask, check, failed, guarded},
 };
 
 /// About how long it takes to delete or change a row, with its indexes and its foreign keys' checks: a guess.
@@ -45,6 +45,7 @@ pub async fn plan(
     walked: &Walked,
     as_of: Timestamp,
 ) -> Result<Plan, Error> {
+    let began = Instant::now();
     let before = guarded(transaction).await?;
     let mut findings = graph.uncovered(policy);
     findings.retain(|finding| finding.severity == Severity::Error);
@@ -65,7 +66,7 @@ pub async fn plan(
     findings.extend(preflight(graph, policy, &facts, &fates, &statements));
     let sealed = sealed::sealed(transaction, graph, policy, &fates).await?;
     findings.extend(sealed::findings(graph, &sealed));
-    let indexes = missing_indexes(transaction, graph, &fates, before.has_utf8).await?;
+    let indexes = missing_indexes(transaction, graph, &fates).await?;
     for index in &indexes {
         let edge = graph.edge(index.edge);
         let message = format!(
@@ -78,7 +79,11 @@ pub async fn plan(
     }
     before.restore(transaction).await?;
     let rows: usize = statements.iter().flat_map(|statement| &statement.parts).map(|part| part.keys.len()).sum();
-    let seconds_indexed = rows as f64 * SECONDS_A_ROW;
+    let changing = rows as f64 * SECONDS_A_ROW;
+    let checking: f64 = indexes.iter().map(|index| index.seconds * index.checks as f64).sum();
+    // Whoever erases looks for the rows and plans twice more: before the beginning is recorded, and when the rows are locked.
+    let looking = 2.0 * (walked.asked.iter().map(|asked| asked.took).sum::<Duration>() + began.elapsed()).as_secs_f64();
+    let seconds = changing + checking + looking;
     Ok(Plan {
         subject: pseudonym(pseudonyms, &walked.subject),
         rule: walked.subject.rule.clone(),
@@ -90,8 +95,9 @@ pub async fn plan(
         sealed,
         large_objects,
         findings,
-        seconds: seconds_indexed + indexes.iter().map(|index| index.seconds * index.checks as f64).sum::<f64>(),
-        seconds_indexed,
+        seconds,
+        // With an index, looking takes next to nothing.
+        seconds_indexed: if indexes.is_empty() { seconds } else { changing },
         indexes,
         statements,
     })
@@ -183,24 +189,37 @@ fn locks(statements: &[Statement]) -> Vec<Lock> {
 }
 
 /// References without an index to rows that go, each with the time that one reading takes.
+///
+/// The table was just read, to find the rows, as it will have been when the server reads it for one row after the other. The server does that
+/// with one process.
 async fn missing_indexes(
     transaction: &Transaction<'_>,
     graph: &Graph,
     fates: &Fates,
-    has_utf8: bool,
 ) -> Result<Vec<MissingIndex>, Error> {
+    const ALONE: &str = "SELECT pg_catalog.current_setting('max_parallel_workers_per_gather'), \
+         pg_catalog.set_config('max_parallel_workers_per_gather', $1, true)";
     let mut missing = Vec::new();
+    let mut before: Option<String> = None;
+    let set = async |workers: &str| {
+        let row = transaction.query_typed_one(ALONE, &[(&workers, Type::TEXT)]).await;
+        row.map(|row| row.get::<_, String>(0)).map_err(|error| failed("a setting", &error))
+    };
     for edge in graph.edges.iter().filter(|edge| edge.is_declared()) {
         let Some(keys) = fates.get(&edge.parent).map(goes).filter(|keys| !keys.is_empty()) else { continue };
         if is_served(graph, edge) {
             continue;
         }
-        // One key, as the server asks for each row that goes.
-        let sql = children(graph, edge, &[], has_utf8);
+        if before.is_none() {
+            before = Some(set("0").await?);
+        }
         let began = Instant::now();
-        ask(transaction, &sql, &KeyArrays::of(&keys[..1]), || format!("`{edge}`")).await?;
+        ask(transaction, &check(graph, edge), &KeyArrays::of(&keys[..1]), || format!("`{edge}`")).await?;
         let seconds = began.elapsed().as_secs_f64();
         missing.push(MissingIndex { edge: edge.id, checks: keys.len(), seconds, sql: create(graph, edge) });
+    }
+    if let Some(before) = before {
+        set(&before).await?;
     }
     Ok(missing)
 }

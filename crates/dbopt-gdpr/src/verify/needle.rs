@@ -219,7 +219,12 @@ fn writings(text: &str) -> Vec<(Variant, String)> {
     let json = writings.iter().filter(|(variant, text)| *variant == Variant::Json && text.contains('\\'));
     let nested: Vec<_> = json.map(|(_, text)| (Variant::Json, text.replace('\\', "\\\\"))).collect();
     writings.extend(nested);
-    for is_escaped in [|_: char| false, |letter: char| !letter.is_ascii(), |letter: char| "@'+".contains(letter)] {
+    for is_escaped in [
+        |_: char| false,
+        |letter: char| !letter.is_ascii(),
+        |letter: char| "@'+".contains(letter),
+        |letter: char| !letter.is_ascii() || "@'+".contains(letter),
+    ] {
         writings.push((Variant::Html, encode::html(text, decimal, is_escaped)));
         writings.push((Variant::Html, encode::html(text, |code| format!("&#x{code:x};"), is_escaped)));
         writings.push((Variant::Html, encode::html(text, |code| format!("&#{code:03};"), is_escaped)));

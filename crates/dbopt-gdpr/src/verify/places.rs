@@ -19,7 +19,7 @@ pub(super) struct Place {
     pub(super) table: Option<TableName>,
     /// Names of the columns that are searched.
     pub(super) columns: Vec<String>,
-    /// Selects a place (`ctid`) or another value by which a row is told, then the columns.
+    /// Selects what tells a row, unless it is [`First::Nothing`], then the columns.
     pub(super) sql: String,
     /// Selects the key of the rows of some places, as texts; none where there is no key.
     pub(super) keys: Option<String>,
@@ -32,7 +32,7 @@ pub(super) struct Place {
 pub(super) enum First {
     /// Its place in its table.
     Place,
-    /// Nothing: which row it is cannot be told.
+    /// Nothing, since it is a value: which row it is cannot be told, or nobody asks.
     Nothing,
     /// What it belongs to: a column, an object with a comment.
     Name,
@@ -62,11 +62,13 @@ impl Holds {
     }
 }
 
-/// The tables and materialised views that are searched, and those that are not.
+/// The tables and materialised views that are searched, and those that are not. Places of rows are asked for only when keys are
+/// wanted, because they are a tenth of the time.
 pub(super) async fn tables(
     transaction: &Transaction<'_>,
     scope: &VerifyScope,
     identifiers: &[Identifier],
+    with_keys: bool,
 ) -> Result<(Vec<Place>, Vec<Skipped>), Error> {
     let holds = Holds::of(identifiers);
     let rows = transaction
@@ -106,7 +108,7 @@ pub(super) async fn tables(
                 skip(what, "this role may not read it", false);
             }
             if !readable.is_empty() {
-                places.push(place(row, &table, root, &readable));
+                places.push(place(row, &table, root, &readable, with_keys));
             }
         }
     }
@@ -136,7 +138,7 @@ fn columns(row: &Row, holds: Holds) -> Vec<Column> {
         .collect()
 }
 
-fn place(row: &Row, table: &TableName, root: TableName, columns: &[Column]) -> Place {
+fn place(row: &Row, table: &TableName, root: TableName, columns: &[Column], with_keys: bool) -> Place {
     let item = if row.get::<_, i8>("kind") as u8 == b'm' { table.to_string() } else { format!("ONLY {table}") };
     let values: Vec<_> = columns
         .iter()
@@ -144,17 +146,17 @@ fn place(row: &Row, table: &TableName, root: TableName, columns: &[Column]) -> P
         .collect();
     let key: Vec<_> = row.get::<_, Vec<String>>("key").iter().map(|column| format!("t.{column}::text")).collect();
     // Places of rows can be read only by who can read all columns.
-    let whole = row.get::<_, bool>("whole");
-    let place = if whole { "t.ctid" } else { "'(0,0)'::tid" };
-    let keys = (whole && !key.is_empty())
+    let has_place = with_keys && row.get::<_, bool>("whole");
+    let keys = (has_place && !key.is_empty())
         .then(|| format!("SELECT {} FROM {item} AS t WHERE t.ctid = ANY ($1::text[]::tid[])", key.join(", ")));
+    let values = if has_place { format!("t.ctid, {}", values.join(", ")) } else { values.join(", ") };
     Place {
         name: table.to_string(),
         table: Some(root),
         columns: columns.iter().map(|column| column.name.clone()).collect(),
-        sql: format!("SELECT {place}, {} FROM {item} AS t", values.join(", ")),
+        sql: format!("SELECT {values} FROM {item} AS t"),
         keys,
-        first: if whole { First::Place } else { First::Nothing },
+        first: if has_place { First::Place } else { First::Nothing },
     }
 }
 

@@ -46,7 +46,8 @@ pub async fn scan(
 ) -> Result<Report, Error> {
     let mut report = Report::default();
     let transaction = begin(client).await?;
-    let (mut places, skipped) = places::tables(&transaction, &policy.verify, search.identifiers()).await?;
+    let (mut places, skipped) =
+        places::tables(&transaction, &policy.verify, search.identifiers(), options.keys > 0).await?;
     report.skipped.extend(skipped);
     let (others, skipped) = places::others(&transaction, &policy.verify).await?;
     places.extend(others);
@@ -197,15 +198,17 @@ impl<'a> Scan<'a> {
     }
 
     fn row(&mut self, fields: &[Option<&[u8]>]) -> Option<()> {
-        let (first, values) = fields.split_first()?;
-        let first = (*first)?;
-        let label = match self.place.first {
+        let (label, values) = match self.place.first {
+            First::Nothing => (String::new(), fields),
             First::Place => {
-                let (block, line) = tuple::place(first)?;
-                format!("({block},{line})")
+                let (first, values) = fields.split_first()?;
+                let (block, line) = tuple::place((*first)?)?;
+                (format!("({block},{line})"), values)
             }
-            First::Nothing => String::new(),
-            First::Name | First::Object => String::from_utf8_lossy(first).into_owned(),
+            First::Name | First::Object => {
+                let (first, values) = fields.split_first()?;
+                (String::from_utf8_lossy((*first)?).into_owned(), values)
+            }
         };
         for (column, value) in values.iter().enumerate() {
             let Some(value) = value else { continue };

@@ -183,12 +183,19 @@ impl Address {
             let byte = bytes[start - 1];
             let is_tag =
                 byte == b'%' && bytes[start - 1..].get(..3).is_some_and(|code| code.eq_ignore_ascii_case(b"%2b"));
-            if !byte.is_ascii_alphanumeric() && !b"._+-".contains(&byte) && !is_tag {
+            // Letters beyond ASCII have bytes beyond it only.
+            if byte.is_ascii() && !byte.is_ascii_alphanumeric() && !b"._+-".contains(&byte) && !is_tag {
                 break;
             }
             start -= 1;
         }
-        (start..end).filter(|at| is_start(bytes, *at, true)).any(|at| {
+        // In a table of addresses of one domain, each of them is looked at: most are told by their first letter.
+        let first = self.local.as_bytes().first().copied().unwrap_or_default();
+        let may_begin = |at: &usize| {
+            let byte = bytes[*at];
+            !byte.is_ascii() || byte == b'.' || byte.eq_ignore_ascii_case(&first)
+        };
+        (start..end).filter(may_begin).filter(|at| is_start(bytes, *at, true)).any(|at| {
             let written = String::from_utf8_lossy(&bytes[at..end]).to_lowercase().replace("%2b", "+");
             // As it is it was found already.
             written != self.plain && normal(&written, self.tag, self.dots) == self.local

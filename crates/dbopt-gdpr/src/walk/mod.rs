@@ -11,4 +11,4 @@ mod sql;
 pub use found::{Found, Key, KeyArrays, Row, Subject};
 pub use run::{Asked, Error, Others, Walked, walk};
 pub(crate) use run::{MOST_KEYS, ask, failed, guarded};
-pub(crate) use sql::{children, keys, same};
+pub(crate) use sql::{check, children, keys, same};

@@ -62,6 +62,19 @@ pub(crate) fn children(graph: &Graph, edge: &Edge, extra: &[String], has_utf8: b
     format!("SELECT {} FROM {}", columns.join(", "), referring(child, parent, edge, has_utf8))
 }
 
+/// Counts what refers by a foreign key to one row of its parent, as the server does before that row goes: by reading the table and
+/// comparing with values that are known, not by a join.
+pub(crate) fn check(graph: &Graph, edge: &Edge) -> String {
+    let (child, parent) = (graph.node(edge.child), graph.node(edge.parent));
+    let one = |(at, name): (usize, &String)| {
+        let (value, of) = parent_value(parent, edge, at);
+        let value = format!("(SELECT {value} FROM {})", source(parent, edge));
+        equals((format!("c.{}", quote_ident(name)), kind(child, name)), (value, of))
+    };
+    let on: Vec<_> = edge.child_columns.iter().enumerate().map(one).collect();
+    format!("SELECT count(*) FROM {} AS c WHERE {}", child.from_item(), on.join(" AND "))
+}
+
 /// The `FROM` clause of the rows `c` that refer to rows with keys `k`.
 pub(super) fn referring(child: &Node, parent: &Node, edge: &Edge, has_utf8: bool) -> String {
     let source = source(parent, edge);

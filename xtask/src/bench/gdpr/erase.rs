@@ -120,7 +120,11 @@ impl Others {
         for table in shop.tables().iter().filter(|table| !table.mine.is_empty()) {
             let mine = table.mine.replace("{persons}", &keys);
             let name = table.name;
-            client.batch_execute(&format!("CREATE TEMP TABLE mine_{name} AS SELECT DISTINCT id FROM ({mine}) AS m (id); ANALYZE mine_{name}")).await?;
+            client
+                .batch_execute(&format!(
+                    "CREATE TEMP TABLE mine_{name} AS SELECT DISTINCT id FROM ({mine}) AS m (id); ANALYZE mine_{name}"
+                ))
+                .await?;
         }
         let mut others = Self { client, sums: Vec::new(), keys };
         others.sums = others.sums(shop).await?;
@@ -137,8 +141,11 @@ impl Others {
                 _ => format!("id NOT IN (SELECT id FROM mine_{name})"),
             };
             // An answer that answers nothing any more is a planned change of a row of others.
-            let row = if name == "comment" { "concat_ws('|', t.id, t.author_id, t.written_at, t.body)" } else { "t::text" };
-            let sql = format!("SELECT count(*) || ' ' || sum(hashtextextended({row}, 0)::numeric) FROM {name} t WHERE {is_other}");
+            let row =
+                if name == "comment" { "concat_ws('|', t.id, t.author_id, t.written_at, t.body)" } else { "t::text" };
+            let sql = format!(
+                "SELECT count(*) || ' ' || sum(hashtextextended({row}, 0)::numeric) FROM {name} t WHERE {is_other}"
+            );
             sums.push((name, self.client.query_one(&sql, &[]).await?.get::<_, Option<String>>(0).unwrap_or_default()));
         }
         Ok(sums)
@@ -153,12 +160,16 @@ impl Others {
             rows += before.split(' ').next().and_then(|count| count.parse::<u64>().ok()).unwrap_or_default();
         }
         // Nothing may be left of those who were to go, but what the policy masks and detaches.
-        for table in shop.tables().iter().filter(|table| !table.mine.is_empty() && !matches!(table.name, "message" | "log")) {
+        for table in
+            shop.tables().iter().filter(|table| !table.mine.is_empty() && !matches!(table.name, "message" | "log"))
+        {
             let sql = format!("SELECT count(*) FROM {} t WHERE id IN (SELECT id FROM mine_{})", table.name, table.name);
             let left: i64 = self.client.query_one(&sql, &[]).await?.get(0);
             anyhow::ensure!(left == 0, "{left} rows of persons are left in `{}`", table.name);
         }
-        say(&format!("Of {rows} rows of others, 0 were changed without a plan; of the persons' own, none are left but those to be kept.\n"));
+        say(&format!(
+            "Of {rows} rows of others, 0 were changed without a plan; of the persons' own, none are left but those to be kept.\n"
+        ));
         Ok(())
     }
 }

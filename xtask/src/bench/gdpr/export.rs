@@ -206,6 +206,9 @@ fn whole(shop: &Shop, dbopt: &Path, runs: u64) -> Result<()> {
         peak = peak.max(used.peak);
     }
     let mebibytes = peak as f64 / f64::from(1 << 20);
-    say(&format!("\nThe program as a whole, catalogue and audit record included: {:.0} ms, at most {mebibytes:.0} MiB\n", median(&seconds) * 1e3));
+    say(&format!(
+        "\nThe program as a whole, catalogue and audit record included: {:.0} ms, at most {mebibytes:.0} MiB\n",
+        median(&seconds) * 1e3
+    ));
     Ok(())
 }

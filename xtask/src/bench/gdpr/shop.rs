@@ -1,5 +1,7 @@
 //! The generated shop on a throw-away server, and what is known of it.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Instant;
@@ -36,8 +38,12 @@ impl Shop {
         let key = folder.path().join("gdpr.key");
         // It guards nothing but this run.
         std::fs::write(&key, "8f3a1c0d5e7b92a4463f18d0c7e5b1a29d4c6f0b3e8a7512c9d0e4f6a8b1c3d5")?;
+        std::fs::set_permissions(&key, Permissions::from_mode(0o600))?;
         let file = folder.path().join("gdpr.toml");
-        std::fs::write(&file, include_str!("policy.toml").replace("env:DBOPT_BENCH_KEY", &format!("file:{}", key.display())))?;
+        std::fs::write(
+            &file,
+            include_str!("policy.toml").replace("env:DBOPT_BENCH_KEY", &format!("file:{}", key.display())),
+        )?;
         let loaded = dbopt_policy::load_with::<GdprPolicy>(&file, Options { secrets: true });
         let policy = loaded.map_err(|refused| anyhow::anyhow!("{:?}", refused.findings))?.policy;
         let pseudonyms = policy.pseudonymizer()?;
@@ -56,10 +62,15 @@ impl Shop {
         let began = Instant::now();
         self.cluster.execute("postgres", &format!("CREATE DATABASE {NAME}"));
         self.in_two(TABLES.iter().map(|table| table.load(self.size)).collect());
-        self.in_two(TABLES.iter().flat_map(|table| table.indexes).map(|index| format!("CREATE INDEX {index}")).collect());
+        self.in_two(
+            TABLES.iter().flat_map(|table| table.indexes).map(|index| format!("CREATE INDEX {index}")).collect(),
+        );
         for table in TABLES {
             for (column, parent, action) in table.keys {
-                self.execute(&format!("ALTER TABLE {} ADD FOREIGN KEY ({column}) REFERENCES {parent} {action}", table.name));
+                self.execute(&format!(
+                    "ALTER TABLE {} ADD FOREIGN KEY ({column}) REFERENCES {parent} {action}",
+                    table.name
+                ));
             }
         }
         self.execute("VACUUM (FREEZE, ANALYZE)");

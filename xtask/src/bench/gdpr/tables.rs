@@ -65,7 +65,8 @@ impl Table {
         };
         let mut fill = self.fill.replace("{owner}", &owner("n")).replace("{second}", &owner("(n + 1)"));
         fill = fill.replace("{mine}", &mine("n")).replace("{short}", &text(8, 15)).replace("{long}", &text(40, 127));
-        fill = fill.replace("{at}", &format!("timestamptz '2021-01-01Z' + n * interval '{} second'", SECONDS / rows as f64));
+        fill = fill
+            .replace("{at}", &format!("timestamptz '2021-01-01Z' + n * interval '{} second'", SECONDS / rows as f64));
         for table in TABLES {
             fill = fill.replace(&format!("{{{}}}", table.name), &size.rows(table).to_string());
         }

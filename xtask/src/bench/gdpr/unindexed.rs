@@ -20,7 +20,9 @@ pub(super) async fn run(shop: &Shop, mut persons: Vec<u64>) -> Result<()> {
     let graph = shop.graph().await?;
     let others = Others::begin(shop, &persons).await?;
     let last = persons.pop().context("one more person")?;
-    say("| round | planned in, s | forecast, s | dbopt, s | forecast to it | goal | statements alone, s | dbopt to it |");
+    say(
+        "| round | planned in, s | forecast, s | dbopt, s | forecast to it | goal | statements alone, s | dbopt to it |",
+    );
     say("| ---: | ---: | ---: | ---: | ---: | --- | ---: | ---: |");
     let mut advised = Vec::new();
     for (round, pair) in persons.chunks_exact(2).enumerate() {

@@ -50,7 +50,15 @@ pub(super) async fn run(shop: &mut Shop, runs: u64) -> Result<()> {
     let one = |matching: &[Match]| Identifier { matching: matching.to_vec(), ..Identifier::new("email", EMAIL, None) };
     let usual = one(&[Match::Case, Match::Trim, Match::Nfc]);
     let all = [
-        one(&[Match::Case, Match::Trim, Match::Nfc, Match::DisplayName, Match::UrlEncoding, Match::PlusTag, Match::Dots]),
+        one(&[
+            Match::Case,
+            Match::Trim,
+            Match::Nfc,
+            Match::DisplayName,
+            Match::UrlEncoding,
+            Match::PlusTag,
+            Match::Dots,
+        ]),
         Identifier::new("name", "Zoë van der Lee", None),
         Identifier::new("phone", "+49 170 999888777", None),
         // These stand in columns of numbers, UUIDs and addresses.
@@ -69,22 +77,27 @@ pub(super) async fn run(shop: &mut Shop, runs: u64) -> Result<()> {
         let mut policy = shop.policy.clone();
         policy.verify.hashes = hashes;
         // Once before, so that both find the same caches.
-        let report = search(shop, &policy, &identifiers).await?.1;
-        let tables: Vec<&str> =
-            report.scanned.iter().map(|scanned| scanned.place.as_str()).filter(|place| place.starts_with("public.")).collect();
+        let report = search(shop, &policy, &identifiers, 100).await?.1;
+        let tables: Vec<&str> = report
+            .scanned
+            .iter()
+            .map(|scanned| scanned.place.as_str())
+            .filter(|place| place.starts_with("public."))
+            .collect();
         let (mut own, mut peer, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
         for round in 0..runs {
             for is_peer in if round % 2 == 0 { [true, false] } else { [false, true] } {
                 if is_peer {
                     peer.push(grep(shop, &tables)?);
                 } else {
-                    own.push(search(shop, &policy, &identifiers).await?.0);
+                    own.push(search(shop, &policy, &identifiers, 0).await?.0);
                 }
             }
             ratios.extend(own.last().zip(peer.last()).map(|(own, peer)| own / peer));
         }
         let bytes: u64 = report.scanned.iter().map(|scanned| scanned.bytes).sum();
-        let (least, most) = (ratios.iter().copied().fold(f64::MAX, f64::min), ratios.iter().copied().fold(0.0, f64::max));
+        let (least, most) =
+            (ratios.iter().copied().fold(f64::MAX, f64::min), ratios.iter().copied().fold(0.0, f64::max));
         say(&format!(
             "| {name} | {} | {:.0} | {:.2} | {:.2} | {:.2} | {least:.2} to {most:.2} | {goal} |",
             tables.len(),
@@ -111,11 +124,11 @@ pub(super) async fn run(shop: &mut Shop, runs: u64) -> Result<()> {
     Ok(())
 }
 
-async fn search(shop: &Shop, policy: &GdprPolicy, identifiers: &[Identifier]) -> Result<(f64, Report)> {
+async fn search(shop: &Shop, policy: &GdprPolicy, identifiers: &[Identifier], keys: usize) -> Result<(f64, Report)> {
     let mut client = shop.client().await?;
     let began = Instant::now();
     let search = Search::new(identifiers.to_vec(), policy.verify.shortest, policy.verify.hashes)?;
-    let report = scan(&mut client, policy, &search, ScanOptions { keys: 100 }).await?;
+    let report = scan(&mut client, policy, &search, ScanOptions { keys }).await?;
     let seconds = began.elapsed().as_secs_f64();
     anyhow::ensure!(report.is_complete(), "not all was searched: {:?}", report.skipped);
     if std::env::var_os("DBOPT_BENCH_PLACES").is_some() {
@@ -135,7 +148,12 @@ fn grep(shop: &Shop, tables: &[&str]) -> Result<f64> {
     let mut psql = psql.stdout(Stdio::piped()).spawn().context("cannot run psql")?;
     let rows = psql.stdout.take().context("psql writes")?;
     let mut grep = Command::new("grep");
-    let grep = grep.args(["-a", "-i", "-F", "-c", EMAIL]).env("LC_ALL", "C").stdin(rows).output().context("cannot run grep")?;
+    let grep = grep
+        .args(["-a", "-i", "-F", "-c", EMAIL])
+        .env("LC_ALL", "C")
+        .stdin(rows)
+        .output()
+        .context("cannot run grep")?;
     anyhow::ensure!(psql.wait()?.success(), "psql failed");
     let lines = String::from_utf8_lossy(&grep.stdout).trim().to_owned();
     anyhow::ensure!(lines.parse::<u64>().is_ok_and(|lines| lines > 0), "grep has found `{lines}` lines");
