@@ -27,6 +27,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 5, name: "auth", sql: include_str!("../../../migrations/0005_auth.sql") },
     Migration { number: 6, name: "rows", sql: include_str!("../../../migrations/0006_rows.sql") },
     Migration { number: 7, name: "subject", sql: include_str!("../../../migrations/0007_subject.sql") },
+    Migration { number: 8, name: "subject_index", sql: include_str!("../../../migrations/0008_subject_index.sql") },
 ];
 
 impl Migration {

@@ -28,7 +28,7 @@ pub use common::{
     duration::Duration,
     rate::Rate,
     selector::TableSelector,
-    window::{Window, Windows},
+    window::{Window, Windows, Zone},
 };
 pub use document::{Checked, Kind, Loaded, Options, Policy, Refused, check, check_text, load, load_with, parse};
 pub use fault::Fault;

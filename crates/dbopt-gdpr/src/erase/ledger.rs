@@ -8,7 +8,10 @@ use serde_json::{Map, Value, json};
 use tokio_postgres::{Client, Transaction, types::Type};
 
 use super::{Approval, EraseError, Erasure, PersonKey};
-use crate::{plan::Plan, walk::failed};
+use crate::{
+    plan::Plan,
+    walk::{Error, failed},
+};
 
 /// The action of the records.
 pub const ACTION: &str = "gdpr.erase";
@@ -145,18 +148,18 @@ pub(super) fn destroyed(pseudonyms: &Pseudonymizer, keys: &[PersonKey]) -> Value
 }
 
 /// The role in whose name records are.
-pub(super) async fn actor(client: &Client) -> Result<String, EraseError> {
+pub(crate) async fn actor(client: &Client) -> Result<String, Error> {
     let row = client.query_typed_one("SELECT current_user::text", &[]).await;
     Ok(dbopt_audit::actor(row.map_err(|error| failed("the role", &error))?.get(0)))
 }
 
 /// A record about nobody.
-pub(super) fn entry(actor: &str, action: &str, details: Value) -> Result<Entry, EraseError> {
+pub(crate) fn entry(actor: &str, action: &str, details: Value) -> Result<Entry, dbopt_audit::Error> {
     let details = match details {
         Value::Object(details) => details,
         _ => Map::new(),
     };
-    Ok(Entry::new(actor, action, &details)?)
+    Entry::new(actor, action, &details)
 }
 
 /// Writes a record in a transaction of its own; its number.
@@ -169,7 +172,7 @@ pub(super) async fn commit(client: &mut Client, entry: &Entry) -> Result<u64, Er
 }
 
 /// What is committed is there after a crash of the server, whatever the session says.
-pub(super) async fn durable(transaction: &Transaction<'_>) -> Result<(), EraseError> {
+pub(crate) async fn durable(transaction: &Transaction<'_>) -> Result<(), dbopt_audit::Error> {
     let set = "SET LOCAL synchronous_commit = on; SET TRANSACTION ISOLATION LEVEL READ COMMITTED";
-    Ok(transaction.batch_execute(set).await.map_err(dbopt_audit::Error::Statement)?)
+    Ok(transaction.batch_execute(set).await?)
 }

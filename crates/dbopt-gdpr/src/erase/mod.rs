@@ -19,6 +19,7 @@ use tokio_postgres::{Client, Transaction, types::Type};
 
 pub use approval::{Approval, ParseApprovalError};
 pub use ledger::ACTION;
+pub(crate) use ledger::{actor, durable, entry};
 pub use replay::{Recorded, destroy_again, find_again, find_keys_again};
 
 use crate::{

@@ -4,6 +4,7 @@ mod hold;
 mod name;
 mod purpose;
 mod reference;
+mod request;
 mod subject;
 mod table;
 mod verify;
@@ -16,6 +17,7 @@ pub use hold::{HoldRule, HoldSource};
 pub use name::TableName;
 pub use purpose::{Basis, Purpose};
 pub use reference::{Detach, Hash, ReferenceErase, ReferenceKind, ReferenceRule};
+pub use request::{Holiday, RequestRule};
 pub use subject::{IdentifierRule, Match, SubjectRule};
 pub use table::{Class, ColumnErase, ColumnRule, Keep, Retention, RowErase, TableRule};
 pub use verify::VerifyScope;
@@ -39,6 +41,8 @@ pub struct GdprPolicy {
     pub holds: Vec<HoldRule>,
     /// What is searched after an erasure.
     pub verify: VerifyScope,
+    /// By which calendar requests of persons are due.
+    pub requests: RequestRule,
 }
 
 /// The key by which persons are named where their own keys must not be.
@@ -118,6 +122,7 @@ impl Policy for GdprPolicy {
             ),
             holds: table.sections("hold", "What must not be erased for now.", HoldRule::read),
             verify: table.section("verify", "What is searched after an erasure.", VerifyScope::read),
+            requests: table.section("requests", "By which calendar requests of persons are due.", RequestRule::read),
             run: run?,
         };
         policy.review(table);

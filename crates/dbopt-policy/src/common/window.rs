@@ -303,9 +303,9 @@ impl FromValue for Clock {
     }
 }
 
-/// A time zone by its IANA name.
+/// A time zone by its IANA name; UTC when nothing is said.
 #[derive(Clone, Debug, PartialEq)]
-struct Zone(TimeZone);
+pub struct Zone(TimeZone);
 
 impl Default for Zone {
     fn default() -> Self {
@@ -314,6 +314,12 @@ impl Default for Zone {
 }
 
 impl Zone {
+    /// The zone.
+    #[must_use]
+    pub fn get(&self) -> &TimeZone {
+        &self.0
+    }
+
     fn parse(text: &str) -> Result<Self, Fault> {
         TimeZone::get(text).map(Self).map_err(|_| {
             let fault = Fault::new("unknown-zone", format!("time zone `{}` is not known on this machine", shown(text)));

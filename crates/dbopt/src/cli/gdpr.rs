@@ -1,5 +1,7 @@
 //! `dbopt gdpr`
 
+mod request;
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -8,6 +10,7 @@ use dbopt_gdpr::Approval;
 use jiff::Timestamp;
 
 use super::{Connection, ReportFormat};
+pub(crate) use request::{GdprRequest, GdprStatus, RequestOpen, Requested};
 
 /// `dbopt gdpr`
 #[derive(Clone, Debug, Subcommand)]
@@ -53,6 +56,15 @@ pub(crate) enum Gdpr {
                       that cannot be written, or a schema that is not migrated, 3 connection, 6 a query failed, 130 interrupted."
     )]
     Export(GdprExport),
+    /// Record requests of persons, and what becomes of them
+    #[command(subcommand)]
+    Request(GdprRequest),
+    /// List the requests that are open, until when they are to be answered, and what was recorded for them
+    #[command(
+        after_help = "Exit codes: 0 nothing is due, 1 something is overdue or due soon, 2 usage, policy, or a schema that is not migrated, \
+                      3 connection, 6 nothing known is due, but a record cannot be understood, 130 interrupted."
+    )]
+    Status(GdprStatus),
 }
 
 /// A person in a database.

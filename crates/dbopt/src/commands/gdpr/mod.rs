@@ -6,7 +6,9 @@ mod lint;
 mod package;
 mod plan;
 mod replay;
+mod request;
 mod residue;
+mod status;
 mod verify;
 
 use std::io::BufRead as _;
@@ -27,6 +29,8 @@ pub(crate) fn run(context: &Context, command: &Gdpr) -> Result<Exit, Failure> {
         Gdpr::Export(args) => export::run(context, args),
         Gdpr::Verify(args) => verify::run(context, args),
         Gdpr::Residue(args) => residue::run(context, args),
+        Gdpr::Request(command) => request::run(context, command),
+        Gdpr::Status(args) => status::run(context, args),
     }
 }
 
