@@ -32,7 +32,7 @@ pub(super) fn run(context: &Context, command: &GdprRequest) -> Result<Exit, Fail
             let outcome = args.outcome.into();
             let closed = request::close(session.client_mut(), &policy.requests, args.id, outcome, reason).await?;
             if outcome == request::Outcome::Done {
-                context.stderr.findings(&unanswered(&closed));
+                context.stderr.findings(unanswered(&closed).as_slice());
             }
             Ok(closed)
         }),
