@@ -4,6 +4,7 @@
 pub mod actions;
 mod bloat;
 mod error;
+mod exempt;
 mod facts;
 mod health;
 mod object;
@@ -13,6 +14,7 @@ pub mod status;
 
 pub use bloat::{Estimates, IndexBloat, Method, Sampling, TableBloat, estimate};
 pub use error::Error;
+pub use exempt::{Exempt, Exemption};
 pub use facts::{
     Autovacuum, Bound, ColumnFacts, Facts, Holder, HolderKind, IndexFacts, IndexMethod, KeyFacts, Limit, Moment,
     PartitionFacts, ServerFacts, Storage, TableFacts, TableKind, horizon,

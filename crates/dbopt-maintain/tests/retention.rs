@@ -4,9 +4,9 @@ mod support;
 
 use std::time::Duration;
 
-use dbopt_maintain::Moment;
 use dbopt_maintain::actions::{DeleteRows, Method, Retention};
 use dbopt_maintain::plan::Archived;
+use dbopt_maintain::{Exempt, Exemption, Moment};
 use dbopt_run::{BatchLimits, Event, Limits, Options, Outcome, Probe, Runner};
 use dbopt_testkit::{Cluster, Database};
 use support::{client, database, options, reason, run, start, table};
@@ -502,4 +502,76 @@ async fn a_delayed_standby_never_lags_by_more_than_the_limit_and_a_batch() {
     let Outcome::Blocked(why) = &reports[0].outcome else { panic!("{reports:?}") };
     assert!(why.contains("rows went; replica ") && !why.starts_with("0 rows"), "{why}");
     assert!((LIMIT..=LIMIT + batch).contains(&most), "{most} bytes behind, at a limit of {LIMIT}");
+}
+
+/// Rows that are held, or that others refer to, stay: what they are is seen when each batch begins.
+fn exempt() -> Exempt {
+    let table = Exemption::TABLE;
+    let reason = |why: &str, condition: String| Exemption { why: why.to_owned(), condition };
+    let held = format!("EXISTS (SELECT FROM public.hold AS h WHERE h.id = {table}.id)");
+    let referred = format!("EXISTS (SELECT FROM public.child AS r WHERE r.t_id = {table}.id)");
+    Exempt { reasons: vec![reason("are held", held), reason("others refer to", referred)], is_unreferenced: true }
+}
+
+const EXEMPT: &str = "CREATE TABLE hold (id int PRIMARY KEY); INSERT INTO hold VALUES (7), (9000); \
+                      CREATE TABLE child (t_id int REFERENCES t ON DELETE CASCADE); CREATE INDEX ON child (t_id); \
+                      INSERT INTO child VALUES (8), (2999), (9001)";
+
+#[tokio::test]
+async fn exempt_rows_stay_and_take_nobody_along() {
+    for method in [Method::Pages, Method::Keys] {
+        let database = database(Cluster::shared(), &format!("{TABLE}; {EXEMPT}")).await;
+        let rule = Retention { method, exempt: exempt(), ..retention() };
+        let listed = Retention { method, ..retention() };
+        let refused = run(&database, small(), DeleteRows::new(&table(&database, "t"), listed)).await;
+        assert!(reason(&refused).contains("would be changed along"), "{refused:?}");
+        let action = DeleteRows::new(&table(&database, "t"), rule);
+        let report = run(&database, small(), action.clone()).await;
+        assert_eq!((report.outcome, report.rows), (Outcome::Done, Some(2997)), "{method:?}");
+        assert_eq!(
+            database.value("SELECT string_agg(id::text, ' ' ORDER BY id) FROM t WHERE id BETWEEN 0 AND 2999"),
+            "7 8 2999"
+        );
+        assert_eq!(database.value("SELECT count(*) FROM child"), "3");
+        let again = run(&database, small(), action.clone()).await;
+        assert_eq!(again.outcome, Outcome::Skipped("no row that may go is expired".to_owned()));
+        // What the server cannot tell of a row keeps it.
+        let unknown = Exemption { why: "are unknown".to_owned(), condition: "NULL::boolean".to_owned() };
+        database.execute("TRUNCATE hold, child");
+        let mut rule = Retention { method, exempt: exempt(), ..retention() };
+        rule.exempt.reasons.push(unknown);
+        let kept = run(&database, small(), DeleteRows::new(&table(&database, "t"), rule)).await;
+        assert_eq!((kept.rows, left(&database)), (Some(0), "7006 3".to_owned()));
+        let gone = run(&database, small(), action).await;
+        assert_eq!((gone.rows, left(&database)), (Some(3), "7003 0".to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_somebody_begins_to_refer_to_stays_with_what_refers() {
+    let database = database(Cluster::shared(), &format!("{TABLE}; {EXEMPT}")).await;
+    // The application has written a row that refers to an expired one, and has not committed yet.
+    let mut application = client(&database).await;
+    let transaction = application.transaction().await.expect("a transaction");
+    transaction.execute("INSERT INTO child VALUES (1500)", &[]).await.expect("inserted");
+    let rule = Retention { exempt: exempt(), ..retention() };
+    let action = DeleteRows::new(&table(&database, "t"), rule);
+    let watcher = client(&database).await;
+    let ((), report) = tokio::join!(
+        async {
+            let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
+                         OR NOT granted AND locktype = 'transactionid'";
+            while watcher.query_one(waits, &[]).await.expect("locks").get::<_, i64>(0) == 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            transaction.commit().await.expect("committed");
+        },
+        run(&database, small(), action)
+    );
+    assert_eq!((report.outcome, report.rows), (Outcome::Done, Some(2996)));
+    assert_eq!(
+        database.value("SELECT string_agg(id::text, ' ' ORDER BY id) FROM t WHERE id BETWEEN 0 AND 2999"),
+        "7 8 1500 2999"
+    );
+    assert_eq!(database.value("SELECT count(*) FROM child"), "4");
 }

@@ -15,7 +15,7 @@ use tokio_postgres::SimpleQueryMessage;
 use super::archive::{self, ArchiveFile, Refused};
 use super::object::{counters, or_locked, step};
 use super::refusal::{Permit, count, fit, permit};
-use super::retention::{Method, Retention, create_archive};
+use super::retention::{ANY, Method, Retention, create_archive};
 use super::vacuum::{Vacuum, VacuumOptions};
 use crate::object::TableRef;
 use crate::plan::Archived;
@@ -57,7 +57,8 @@ impl DeleteRows {
         let vacuum = Vacuum::new(table, &VacuumOptions::default());
         let create = retention.archive.as_ref().and_then(|archive| create_archive(archive, table));
         let mut statements: Vec<String> = create.into_iter().collect();
-        statements.push(retention.batch(table));
+        statements.extend(retention.lock(table, ANY));
+        statements.push(retention.batch(table, ANY));
         statements.extend(vacuum.step().statements.clone());
         let risk = match retention.archive {
             Some(_) => "the rows are gone from the table, and in the archive",
@@ -96,10 +97,10 @@ impl DeleteRows {
             Ok(Err(reason)) => return Ok(Outcome::Failed(reason).into()),
             Err(outcome) => return Ok(outcome.into()),
         };
-        let statement = self.retention.batch(&self.table);
+        let statement = self.retention.batch(&self.table, ANY);
         let names = (self.step.schema.as_str(), self.step.object.as_str());
         let entry = hands.journal.open(hands.control, STATEMENT, names, Some(self.table.oid), &statement, None).await?;
-        let (outcome, rows) = self.all(hands, &statement, permit).await?;
+        let (outcome, rows) = self.all(hands, permit).await?;
         // Each batch was done or not done as a whole.
         hands.journal.close(entry);
         let bytes_after = counters(hands.control, &self.table).await?.ok().map(|after| after.bytes);
@@ -108,7 +109,7 @@ impl DeleteRows {
 
     /// Everything from the archive to the last VACUUM, with the session's settings put back whatever happens; how it went,
     /// and how many rows did.
-    async fn all(&self, hands: &mut Hands<'_>, statement: &str, permit: Permit) -> Result<(Outcome, u64), Error> {
+    async fn all(&self, hands: &mut Hands<'_>, permit: Permit) -> Result<(Outcome, u64), Error> {
         if let Some(archive @ Archived::Table { schema, name }) = &self.retention.archive {
             let create = create_archive(archive, &self.table).unwrap_or_default();
             if let Some(outcome) = hands.in_turns(&create, None).await? {
@@ -134,15 +135,8 @@ impl DeleteRows {
             hands.options.backoff.limit().as_millis()
         );
         hands.work.batch(&settings).await?;
-        let mut run = Run {
-            action: self,
-            statement,
-            settings: &settings,
-            permit,
-            deleted: 0,
-            since_vacuum: 0,
-            vacuumed: Outcome::Done,
-        };
+        let mut run =
+            Run { action: self, settings: &settings, permit, deleted: 0, since_vacuum: 0, vacuumed: Outcome::Done };
         let outcome = match self.retention.method {
             Method::Pages => run.pages(hands, &mut file).await?,
             Method::Keys => run.keys(hands, &mut file).await?,
@@ -167,7 +161,11 @@ impl DeleteRows {
         if deleted > 0 && self.retention.triggers.is_empty() {
             return Ok(None);
         }
-        let sql = format!("SELECT pg_catalog.count(*) FROM ONLY {} WHERE {}", self.table, self.retention.condition());
+        let sql = format!(
+            "SELECT pg_catalog.count(*) FROM ONLY {} WHERE {}",
+            self.table,
+            self.retention.condition(&self.table)
+        );
         let rows: i64 = hands.control.query(&sql, &[]).await?.first().map_or(0, |row| row.get(0));
         Ok((rows > 0).then(|| {
             let cause = if self.retention.triggers.is_empty() { "" } else { ": a trigger may keep them" };
@@ -179,7 +177,6 @@ impl DeleteRows {
 /// The batches of one action.
 struct Run<'a> {
     action: &'a DeleteRows,
-    statement: &'a str,
     settings: &'a str,
     permit: Permit,
     deleted: u64,
@@ -249,7 +246,7 @@ impl Run<'_> {
         let sql = format!(
             "SELECT FROM ONLY {} WHERE {} ORDER BY {column} LIMIT 1",
             self.action.table,
-            self.action.retention.condition()
+            self.action.retention.condition(&self.action.table)
         );
         let is_over = hands.control.query(&sql, &[]).await?.is_empty();
         // What has come since may be anywhere.
@@ -260,8 +257,8 @@ impl Run<'_> {
     /// From key to key; none when all was done.
     async fn keys(&mut self, hands: &mut Hands<'_>, file: &mut Option<ArchiveFile>) -> Result<Option<Outcome>, Error> {
         let retention = &self.action.retention;
-        let (table, column, condition) =
-            (&self.action.table, dbopt_sql::quote_ident(&retention.column), retention.condition());
+        let table = &self.action.table;
+        let (column, condition) = (dbopt_sql::quote_ident(&retention.column), retention.condition(table));
         let mut batches = hands.options.batches.start();
         let mut from = "'-infinity'".to_owned();
         let mut locked: Vec<Range> = Vec::new();
@@ -341,20 +338,23 @@ impl Run<'_> {
         file: &mut Option<ArchiveFile>,
         (from, to): &Range,
     ) -> Result<Batch, Error> {
-        let statement = self.statement.replacen("$1", from, 1).replacen("$2", to, 1);
-        let is_moved = matches!(self.action.retention.archive, Some(Archived::Table { .. }));
+        let DeleteRows { table, retention, .. } = self.action;
+        let lock = retention.lock(table, (from, to)).unwrap_or_default();
+        let statement = retention.batch(table, (from, to));
+        let is_moved = matches!(retention.archive, Some(Archived::Table { .. }));
         let ended = match file {
-            None if is_moved => match moved(hands, &statement).await? {
+            None if is_moved => match moved(hands, &format!("{lock}{statement}")).await? {
                 Ok(Ok(rows)) => Ok(rows),
                 Ok(Err(reason)) => return Ok(Batch::Failed(reason)),
                 Err(error) => Err(error),
             },
-            None => match hands.work.client().simple_query(&statement).await {
+            // Both statements are one transaction.
+            None => match hands.work.client().simple_query(&format!("{lock}{statement}")).await {
                 Ok(messages) => Ok(rows_of(&messages)),
                 Err(error) => Err(hands.work.error(error)),
             },
             Some(file) => {
-                hands.work.batch("BEGIN").await?;
+                hands.work.batch(&format!("BEGIN;{lock}")).await?;
                 match file.take(hands, &statement).await? {
                     Ok(rows) => hands.work.batch("COMMIT").await.map(|()| rows),
                     Err(refused) => {
@@ -411,7 +411,12 @@ impl Run<'_> {
             (_, Outcome::Blocked(why) | Outcome::Skipped(why)) => Outcome::Blocked(with(why)),
             (_, Outcome::Failed(why)) => Outcome::Failed(with(why)),
             (_, Outcome::Deferred(why)) => Outcome::Deferred(with(why)),
-            (_, Outcome::Done) if rows == 0 => Outcome::Skipped("no row is expired".to_owned()),
+            (_, Outcome::Done) if rows == 0 => {
+                let is_whole = self.action.retention.exempt.reasons.is_empty();
+                Outcome::Skipped(
+                    if is_whole { "no row is expired" } else { "no row that may go is expired" }.to_owned(),
+                )
+            }
             (_, Outcome::Done) => Outcome::Done,
         })
     }
@@ -444,7 +449,8 @@ async fn moved(hands: &Hands<'_>, statement: &str) -> Result<Result<Result<u64, 
             };
         }
     };
-    let counted = messages.iter().find_map(|message| match message {
+    // Its answer is the last.
+    let counted = messages.iter().rev().find_map(|message| match message {
         SimpleQueryMessage::Row(row) => Some((row.get(0)?.parse().ok()?, row.get(1)?.parse().ok()?)),
         _ => None,
     });
@@ -459,13 +465,13 @@ async fn moved(hands: &Hands<'_>, statement: &str) -> Result<Result<Result<u64, 
     Ok(Ok(Err(reason)))
 }
 
-/// How many rows a statement says it has dealt with.
+/// How many rows the last statement says it has dealt with.
 pub(super) fn rows_of(messages: &[SimpleQueryMessage]) -> u64 {
     let rows = |message: &SimpleQueryMessage| match message {
         SimpleQueryMessage::CommandComplete(rows) => Some(*rows),
         _ => None,
     };
-    messages.iter().filter_map(rows).sum()
+    messages.iter().rev().find_map(rows).unwrap_or_default()
 }
 
 impl Action for DeleteRows {

@@ -23,7 +23,7 @@ const TABLE: &str = "
     WHERE n.nspname = $1 AND c.relname = $2";
 
 /// All that a DELETE reaches by foreign keys, however far: tables that lose rows (`d`), and those of which columns are
-/// updated (`u`), which matters to keys on these columns only
+/// updated (`u`), which matters to keys on these columns only. Nothing is reached when `$2` says that only rows go which nothing refers to
 /// (<https://www.postgresql.org/docs/current/catalog-pg-constraint.html>).
 const REACHED: &str = "
     WITH RECURSIVE reached (relation, event, columns) AS (
@@ -32,7 +32,7 @@ const REACHED: &str = "
         SELECT k.conrelid, CASE WHEN r.event = 'd' AND k.confdeltype = 'c' THEN 'd' ELSE 'u' END,
                CASE WHEN r.event = 'd' AND k.confdeltype = 'c' THEN '{}' ELSE k.conkey END
         FROM reached r JOIN pg_catalog.pg_constraint k ON k.contype = 'f' AND k.confrelid = r.relation
-        WHERE CASE r.event WHEN 'd' THEN k.confdeltype ELSE k.confupdtype END IN ('c', 'n', 'd')
+        WHERE NOT $2 AND CASE r.event WHEN 'd' THEN k.confdeltype ELSE k.confupdtype END IN ('c', 'n', 'd')
             AND (r.event = 'd' OR k.confkey && r.columns)
     )";
 
@@ -156,9 +156,10 @@ pub(super) async fn fit(
 }
 
 async fn references(session: &Session, table: &TableRef, retention: &Retention) -> Result<Option<String>, Error> {
+    let is_unreferenced = retention.exempt.is_unreferenced;
     let listed: Vec<TableSelector> =
         retention.cascades.iter().filter_map(|selector| TableSelector::parse(selector).ok()).collect();
-    for row in session.query(&format!("{REACHED} {REFERENCES}"), &[&table.oid]).await? {
+    for row in session.query(&format!("{REACHED} {REFERENCES}"), &[&table.oid, &is_unreferenced]).await? {
         let (name, schema, other): (String, String, String) = (row.get("name"), row.get("schema"), row.get("table"));
         if !row.get::<_, bool>("is_indexed") {
             return Ok(Some(format!(
@@ -168,13 +169,13 @@ async fn references(session: &Session, table: &TableRef, retention: &Retention) 
         let (schemas, tables): (Vec<String>, Vec<String>) = (row.get("schemas"), row.get("tables"));
         let mut names = schemas.iter().zip(&tables).chain([(&schema, &other)]);
         let is_listed = names.any(|(schema, table)| listed.iter().any(|selector| selector.matches(schema, table)));
-        if row.get("changes") && !is_listed {
+        if row.get("changes") && !is_listed && !is_unreferenced {
             return Ok(Some(format!(
                 "rows of `{schema}.{other}` would be changed along by `{name}`, and the policy does not list it"
             )));
         }
     }
-    let rules = session.query(&format!("{REACHED} {RULES}"), &[&table.oid]).await?;
+    let rules = session.query(&format!("{REACHED} {RULES}"), &[&table.oid, &is_unreferenced]).await?;
     Ok(rules.first().map(|row| {
         let (schema, other): (String, String) = (row.get("schema"), row.get("table"));
         format!("a rule changes what is done to rows of `{schema}.{other}`, which would be changed along")
@@ -182,7 +183,8 @@ async fn references(session: &Session, table: &TableRef, retention: &Retention) 
 }
 
 async fn triggers(session: &Session, table: &TableRef, retention: &Retention) -> Result<Option<String>, Error> {
-    for row in session.query(&format!("{REACHED} {TRIGGERS}"), &[&table.oid]).await? {
+    for row in session.query(&format!("{REACHED} {TRIGGERS}"), &[&table.oid, &retention.exempt.is_unreferenced]).await?
+    {
         let (name, schema, of): (String, String, String) = (row.get("name"), row.get("schema"), row.get("table"));
         if !retention.triggers.contains(&name) {
             let place = if (&schema, &of) == (&table.schema, &table.name) {
@@ -198,9 +200,9 @@ async fn triggers(session: &Session, table: &TableRef, retention: &Retention) ->
 
 /// Whether expired rows would stay in a table that inherits from this one.
 async fn children(session: &Session, table: &TableRef, retention: &Retention) -> Result<Option<String>, Error> {
-    let condition = retention.condition();
     for row in session.query(CHILDREN, &[&table.oid]).await? {
         let child = TableRef { oid: 0, schema: row.get("schema"), name: row.get("table") };
+        let condition = retention.condition(&child);
         let sql = format!("SELECT EXISTS (SELECT FROM ONLY {child} WHERE {condition})");
         if session.query(&sql, &[]).await?.first().is_none_or(|row| row.get(0)) {
             return Ok(Some(format!(
@@ -231,7 +233,7 @@ pub(super) async fn count(
         false => (retention.most_rows, "`most_rows` allows no more".to_owned()),
     };
     let limit = i64::try_from(most).unwrap_or(i64::MAX - 1);
-    let condition = retention.condition();
+    let condition = retention.condition(table);
     let sql = format!(
         "SELECT pg_catalog.count(*) FROM (SELECT FROM ONLY {table} WHERE {condition} LIMIT {}) s",
         limit.saturating_add(1)

@@ -2,9 +2,13 @@
 
 use jiff::Timestamp;
 
+use crate::exempt::Exempt;
 use crate::facts::Moment;
 use crate::object::TableRef;
 use crate::plan::Archived;
+
+/// The range of a batch, in a statement as it is planned.
+pub(super) const ANY: (&str, &str) = ("$1", "$2");
 
 /// A day, in microseconds.
 pub(super) const DAY: i64 = 86_400_000_000;
@@ -27,6 +31,8 @@ pub struct Retention {
     pub cascades: Vec<String>,
     /// Triggers that may fire.
     pub triggers: Vec<String>,
+    /// Which rows stay all the same.
+    pub exempt: Exempt,
     /// Where rows are put first.
     pub archive: Option<Archived>,
     /// After so many rows the table is vacuumed before more go, so that the next rows of the application find room.
@@ -70,25 +76,39 @@ impl Retention {
             most_share: 0.5,
             cascades: Vec::new(),
             triggers: Vec::new(),
+            exempt: Exempt::default(),
             archive: None,
             vacuum_after: 2_000_000,
         }
     }
 
-    /// The condition that makes a row expired.
-    pub(super) fn condition(&self) -> String {
+    /// The condition by which a row goes.
+    pub(super) fn condition(&self, table: &TableRef) -> String {
         let column = dbopt_sql::quote_ident(&self.column);
-        format!("{column} < {} AND {column} > '-infinity'", literal(self.cutoff))
+        format!("{column} < {} AND {column} > '-infinity'{}", literal(self.cutoff), self.exempt.condition(table))
     }
 
-    /// The statement of one batch, from `$1` to `$2`.
-    pub(super) fn batch(&self, table: &TableRef) -> String {
+    /// The range of a batch.
+    fn range(&self, (from, to): (&str, &str)) -> String {
         let column = dbopt_sql::quote_ident(&self.column);
-        let range = match self.method {
-            Method::Pages => "ctid >= '($1,0)' AND ctid < '($2,0)'".to_owned(),
-            Method::Keys => format!("{column} > $1 AND {column} <= $2"),
+        match self.method {
+            Method::Pages => format!("ctid >= '({from},0)' AND ctid < '({to},0)'"),
+            Method::Keys => format!("{column} > {from} AND {column} <= {to}"),
+        }
+    }
+
+    /// The statement before that of a batch, in the same transaction, where rows may be exempt. Once a row is locked nothing can
+    /// refer to it anew, and the statement that follows sees all that refers to it by then.
+    pub(super) fn lock(&self, table: &TableRef, range: (&str, &str)) -> Option<String> {
+        let sql = || {
+            format!("SELECT FROM ONLY {table} WHERE {} AND {} FOR UPDATE;", self.range(range), self.condition(table))
         };
-        let delete = format!("DELETE FROM ONLY {table} WHERE {range} AND {}", self.condition());
+        (!self.exempt.reasons.is_empty()).then(sql)
+    }
+
+    /// The statement of one batch, of a range.
+    pub(super) fn batch(&self, table: &TableRef, range: (&str, &str)) -> String {
+        let delete = format!("DELETE FROM ONLY {table} WHERE {} AND {}", self.range(range), self.condition(table));
         match &self.archive {
             None => format!("{delete};"),
             Some(Archived::Table { schema, name }) => {
@@ -139,9 +159,10 @@ mod tests {
         let rest = "at < '1970-01-01 00:00:01.5+00'::timestamp with time zone AND at > '-infinity'";
         let delete =
             format!("DELETE FROM ONLY public.\"Events\" WHERE ctid >= '($1,0)' AND ctid < '($2,0)' AND {rest}");
-        assert_eq!(retention.batch(&table), format!("{delete};"));
+        assert_eq!(retention.batch(&table, ANY), format!("{delete};"));
+        assert_eq!(retention.lock(&table, ANY), None);
         retention.archive = Some(Archived::Folder("/archive".into()));
-        assert_eq!(retention.batch(&table), format!("COPY ({delete} RETURNING *) TO STDOUT;"));
+        assert_eq!(retention.batch(&table, ANY), format!("COPY ({delete} RETURNING *) TO STDOUT;"));
         let archive = Archived::Table { schema: "old".to_owned(), name: "events".to_owned() };
         let create = create_archive(&archive, &table);
         assert_eq!(create.as_deref(), Some("CREATE TABLE IF NOT EXISTS old.events (LIKE public.\"Events\");"));
@@ -150,14 +171,27 @@ mod tests {
             "WITH gone AS ({delete} RETURNING *), kept AS (INSERT INTO old.events SELECT * FROM gone RETURNING 1) \
              SELECT (SELECT pg_catalog.count(*) FROM gone), (SELECT pg_catalog.count(*) FROM kept);"
         );
-        assert_eq!(retention.batch(&table), sql);
+        assert_eq!(retention.batch(&table, ANY), sql);
         let keys = Retention { method: Method::Keys, cutoff: Moment::Civil(0), archive: None, ..retention };
         assert_eq!(
-            keys.batch(&table),
+            keys.batch(&table, ANY),
             "DELETE FROM ONLY public.\"Events\" WHERE at > $1 AND at <= $2 AND \
              at < '1970-01-01 00:00:00'::timestamp without time zone AND at > '-infinity';"
         );
         assert_eq!(literal(Moment::Instant(i64::MIN)), "'-infinity'::timestamp with time zone");
+    }
+
+    #[test]
+    fn exempt_rows_are_left_out_and_others_locked_before() {
+        let table = TableRef { oid: 1, schema: "public".to_owned(), name: "Events".to_owned() };
+        let mut retention = Retention::new("at", Moment::Civil(0));
+        let condition = format!("EXISTS (SELECT FROM hold AS h WHERE h.id = {}.id)", crate::Exemption::TABLE);
+        retention.exempt.reasons = vec![crate::Exemption { why: "are held".to_owned(), condition }];
+        let which = "FROM ONLY public.\"Events\" WHERE ctid >= '(3,0)' AND ctid < '(9,0)' AND \
+                     at < '1970-01-01 00:00:00'::timestamp without time zone AND at > '-infinity' AND \
+                     NOT (EXISTS (SELECT FROM hold AS h WHERE h.id = public.\"Events\".id))";
+        assert_eq!(retention.batch(&table, ("3", "9")), format!("DELETE {which};"));
+        assert_eq!(retention.lock(&table, ("3", "9")), Some(format!("SELECT {which} FOR UPDATE;")));
     }
 
     #[test]

@@ -175,15 +175,7 @@ pub struct Basis<'a> {
 /// be done, and each spares work to those after it.
 #[must_use]
 pub fn plan(basis: &Basis<'_>) -> Plan {
-    let facts = basis.facts;
-    let mut plan = Plan {
-        schema_version: VERSION,
-        database: facts.server.database.clone(),
-        server_version_num: facts.server.version_num,
-        planned_at: facts.server.now,
-        items: Vec::new(),
-        notes: Vec::new(),
-    };
+    let mut plan = Plan::empty(basis.facts);
     held::plan(basis, &mut plan);
     wraparound::plan(basis, &mut plan);
     retention::plan(basis, &mut plan);
@@ -194,7 +186,26 @@ pub fn plan(basis: &Basis<'_>) -> Plan {
     plan
 }
 
+/// Plans retention alone.
+#[must_use]
+pub fn plan_retention(basis: &Basis<'_>) -> Plan {
+    let mut plan = Plan::empty(basis.facts);
+    retention::plan(basis, &mut plan);
+    plan
+}
+
 impl Plan {
+    fn empty(facts: &Facts) -> Self {
+        Self {
+            schema_version: VERSION,
+            database: facts.server.database.clone(),
+            server_version_num: facts.server.version_num,
+            planned_at: facts.server.now,
+            items: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
     /// Plans a piece of work; the item, for what else there is to say of it.
     fn push(&mut self, basis: &Basis<'_>, class: Class, work: Work, why: String, gain_bytes: Option<u64>) -> &mut Item {
         let predicted = basis.history.predict(&work, &work::Size::of(&work, basis.facts));

@@ -115,7 +115,8 @@ fn rows(basis: &Basis<'_>, plan: &mut Plan, ruled: Ruled<'_>, table: &TableFacts
     let about = expected.map(|rows| format!(", about {rows:.0} rows")).unwrap_or_default();
     let unless =
         if is_uncertain && !table.is_locked { "; whether any is left only reading them all tells" } else { "" };
-    let why = format!("`{column}` of rows is more than {} ago{about}{unless}", span(rule.keep));
+    let stays = rule.exempt.in_words();
+    let why = format!("`{column}` of rows is more than {} ago{about}{unless}{stays}", span(rule.keep));
     let all = table.rows.unwrap_or(0.0).max(table.n_live as f64);
     let share = expected.filter(|_| all > 0.0).map(|rows| (rows / all).min(1.0));
     let gain = share.map(|share| (table.bytes as f64 * share) as u64);
@@ -145,6 +146,7 @@ fn rows(basis: &Basis<'_>, plan: &mut Plan, ruled: Ruled<'_>, table: &TableFacts
         most_share: rule.most_share,
         cascades: rule.cascades.iter().map(ToString::to_string).collect(),
         triggers: rule.triggers.clone(),
+        exempt: rule.exempt.clone(),
         archive: rule.archive.as_ref().map(archived),
     };
     plan.push(basis, Class::Retention, work, why, gain).is_uncertain = is_uncertain;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::actions::{
     Analyze, DeleteRows, DropPartition, Expiry, Leftovers, Method, Reindex, Retention, Vacuum, VacuumOptions,
 };
+use crate::exempt::Exempt;
 use crate::facts::{Facts, Moment};
 use crate::object::{IndexRef, TableRef};
 
@@ -66,6 +67,9 @@ pub enum Work {
         cascades: Vec<String>,
         /// Triggers that may fire.
         triggers: Vec<String>,
+        /// Which rows stay all the same. It is in no file, because it is SQL, which nobody else may write.
+        #[serde(skip)]
+        exempt: Exempt,
         /// Where rows are put first.
         archive: Option<Archived>,
     },
@@ -219,7 +223,17 @@ impl Work {
                 Made::Other(Box::new(action))
             }
             Self::DeleteRows {
-                table, column, cutoff, how, most_rows, most_share, cascades, triggers, archive, ..
+                table,
+                column,
+                cutoff,
+                how,
+                most_rows,
+                most_share,
+                cascades,
+                triggers,
+                exempt,
+                archive,
+                ..
             } => {
                 let retention = Retention {
                     method: match how {
@@ -230,6 +244,7 @@ impl Work {
                     most_share: *most_share,
                     cascades: cascades.clone(),
                     triggers: triggers.clone(),
+                    exempt: exempt.clone(),
                     archive: archive.clone(),
                     ..Retention::new(column, (*cutoff).into())
                 };

@@ -6,6 +6,7 @@ use std::time::Duration;
 use dbopt_policy::{Fault, Table, TableSelector};
 
 use super::{DAY, Scope, threshold::Share};
+use crate::exempt::Exempt;
 
 /// What may go of one table.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +27,8 @@ pub struct RetentionRule {
     pub cascades: Vec<TableSelector>,
     /// Names of triggers that may fire.
     pub triggers: Vec<String>,
+    /// Which rows stay all the same; none by a policy file. Rows only: partitions go as a whole.
+    pub exempt: Exempt,
     /// Where what goes is put first.
     pub archive: Option<Archive>,
 }
@@ -87,6 +90,7 @@ impl RetentionRule {
             },
             cascades: table.or("cascades", "Tables whose rows may go along by a cascade.", Vec::new()),
             triggers: table.or("triggers", "Names of triggers that may fire.", Vec::new()),
+            exempt: Exempt::default(),
             archive: table.optional_section("archive", "Where what goes is put first.", archive),
             table: exact(table, "table", &selector?)?,
             keep: keep?,

@@ -1,10 +1,10 @@
 //! `dbopt maintain`
 
-mod gather;
-mod log;
+pub(super) mod gather;
+pub(super) mod log;
 mod notify;
 mod plan;
-mod run;
+pub(super) mod run;
 mod status;
 
 use dbopt_maintain::MaintenancePolicy;

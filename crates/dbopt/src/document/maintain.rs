@@ -8,9 +8,14 @@ use crate::view::maintain::{DoneView, PlansView, RunView, RunsView, StatusView};
 
 /// Plans as a document to read.
 pub(crate) fn plans(view: &PlansView) -> Document {
+    plans_of("Maintenance", view)
+}
+
+/// Plans of something as a document to read.
+pub(crate) fn plans_of(what: &str, view: &PlansView) -> Document {
     let mut document = Document::default();
     for plan in &view.plans {
-        document.heading(1, format!("Maintenance of {}", plan.database));
+        document.heading(1, format!("{what} of {}", plan.database));
         one_plan(&mut document, plan);
         notes(&mut document, &plan.notes);
     }
@@ -88,9 +93,14 @@ fn notes(document: &mut Document, notes: &[Note]) {
 
 /// Runs as a document to read.
 pub(crate) fn runs(view: &RunsView) -> Document {
+    runs_of("Maintenance", view)
+}
+
+/// Runs of something as a document to read.
+pub(crate) fn runs_of(what: &str, view: &RunsView) -> Document {
     let mut document = Document::default();
     for run in &view.runs {
-        document.heading(1, format!("Maintenance of {}", run.database));
+        document.heading(1, format!("{what} of {}", run.database));
         one_run(&mut document, run);
         notes(&mut document, &run.notes);
     }

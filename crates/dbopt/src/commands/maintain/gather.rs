@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use dbopt_maintain::{
     Error, Estimates, Facts, MaintenancePolicy, Sampling, TableFacts, TableRef, estimate,
-    plan::{Basis, Expired, History, Plan, expired, foresee, plan},
+    plan::{Basis, Expired, History, Plan, expired, foresee},
 };
 use dbopt_pg::{Session, SessionProfile};
 
@@ -15,19 +15,27 @@ use crate::{
     failure::Failure,
 };
 
+/// What makes a plan: of all that is due, or of a part of it.
+pub(crate) type Planner = fn(&Basis<'_>) -> Plan;
+
 /// What a plan is made from.
-pub(super) struct Gathered {
+pub(crate) struct Gathered {
     pub(super) facts: Facts,
     pub(super) estimates: Estimates,
     pub(super) expired: Vec<Expired>,
     pub(super) history: History,
     /// What a run would refuse, by the table's identity, where that was looked at.
     pub(super) refused: BTreeMap<u32, String>,
+    planner: Planner,
 }
 
 impl Gathered {
     /// Reads it.
-    pub(super) async fn read(session: &mut Session, policy: &MaintenancePolicy) -> Result<Self, Error> {
+    pub(crate) async fn read(
+        session: &mut Session,
+        policy: &MaintenancePolicy,
+        planner: Planner,
+    ) -> Result<Self, Error> {
         let facts = Facts::load(session).await?;
         // Of what is left out, nothing but wraparound matters.
         let wanted = |table: &TableFacts| {
@@ -38,11 +46,11 @@ impl Gathered {
         let estimates = estimate(session, &facts, wanted, &sampling).await?;
         let expired = expired(session, &facts, policy).await?;
         let history = History::load(session).await?;
-        Ok(Self { facts, estimates, expired, history, refused: BTreeMap::new() })
+        Ok(Self { facts, estimates, expired, history, refused: BTreeMap::new(), planner })
     }
 
     /// The plan that it makes, with what a run would refuse of it.
-    pub(super) async fn foreseen(
+    pub(crate) async fn foreseen(
         &mut self,
         session: &Session,
         policy: &MaintenancePolicy,
@@ -53,19 +61,19 @@ impl Gathered {
 
     /// The plan that it makes.
     pub(super) fn plan(&self, policy: &MaintenancePolicy) -> Plan {
-        let Self { facts, estimates, expired, history, refused } = self;
-        plan(&Basis { facts, estimates, expired, policy, history, refused })
+        let Self { facts, estimates, expired, history, refused, planner } = self;
+        planner(&Basis { facts, estimates, expired, policy, history, refused })
     }
 }
 
 /// Opens a session that only reads, and looks names up nowhere.
-pub(super) async fn open(context: &Context, connection: &Connection) -> Result<Session, Failure> {
+pub(crate) async fn open(context: &Context, connection: &Connection) -> Result<Session, Failure> {
     let profile = SessionProfile { search_path: Some(Vec::new()), ..SessionProfile::reading() };
     connect::open_as(context, connection, &profile).await
 }
 
 /// The failure of reading.
-pub(super) fn failure(error: Error) -> Failure {
+pub(crate) fn failure(error: Error) -> Failure {
     match error {
         Error::Session(error) => connect::failure(error),
         other => Failure::new(Exit::Internal, other.to_string()),

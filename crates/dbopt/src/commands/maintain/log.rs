@@ -17,7 +17,7 @@ use crate::{
 const PAUSE: Duration = Duration::from_secs(10);
 
 /// Who is told what happens.
-pub(super) struct Log {
+pub(crate) struct Log {
     stderr: Stderr,
     bar: Option<ProgressBar>,
     database: String,
@@ -30,7 +30,7 @@ pub(super) struct Log {
 
 impl Log {
     /// As it is told on standard error.
-    pub(super) fn new(context: &Context) -> Self {
+    pub(crate) fn new(context: &Context) -> Self {
         let bar = (context.stderr.log() == RunLog::Progress).then(ProgressBar::new_spinner);
         Self { stderr: context.stderr, bar, database: String::new(), expected: (None, None), last: None, held: None }
     }
@@ -51,7 +51,7 @@ impl Log {
     }
 
     /// Says how a run in a database has ended.
-    pub(super) fn end(&mut self, exit: u8, error: Option<&str>) {
+    pub(crate) fn end(&mut self, exit: u8, error: Option<&str>) {
         if let Some(bar) = &self.bar {
             bar.set_message("");
             bar.tick();

@@ -17,7 +17,7 @@ pub(super) fn run(context: &Context, args: &MaintainPlan) -> Result<Exit, Failur
     let look = |target: &Connection| {
         connect::block_on(async {
             let mut session = gather::open(context, target).await?;
-            let read = gather::Gathered::read(&mut session, &policy);
+            let read = gather::Gathered::read(&mut session, &policy, dbopt_maintain::plan::plan);
             let mut gathered = connect::or_interrupted(context, read).await?.map_err(gather::failure)?;
             refuse_other(&policy, &gathered.facts.server.database)?;
             let foreseen = gathered.foreseen(&session, &policy);

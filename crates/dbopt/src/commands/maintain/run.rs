@@ -1,6 +1,6 @@
 //! `dbopt maintain run`
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use dbopt_maintain::{
     Facts, MaintenancePolicy,
@@ -43,19 +43,16 @@ pub(super) fn run(context: &Context, args: &MaintainRun) -> Result<Exit, Failure
     let mut log = Log::new(context);
     let mut worst = Exit::Done;
     for target in targets(&args.of, &policy) {
-        let mut one = RunView::default();
-        let result =
-            connect::block_on(one_database(context, args, (&target, &policy), saved.as_ref(), &mut log, &mut one));
-        let exit = match result {
-            Ok(exit) => exit,
-            Err(failure) => {
-                context.stderr.failure(&failure);
-                one.error = Some(failure.message);
-                failure.exit
-            }
+        let job = Job {
+            command: "maintain",
+            target: &target,
+            policy: &policy,
+            planner: dbopt_maintain::plan::plan,
+            saved: saved.as_ref(),
+            stop_file: args.stop_file.as_deref(),
+            leftovers: if args.drop_leftovers { Leftovers::Drop } else { Leftovers::Refuse },
         };
-        one.exit_code = exit.code();
-        log.end(exit.code(), one.error.as_deref());
+        let (one, exit) = one_database(context, &job, &mut log);
         view.runs.push(one);
         worst = worse(worst, exit);
     }
@@ -88,14 +85,36 @@ fn saved(file: &str) -> Result<PlansView, Failure> {
     Ok(saved)
 }
 
-async fn one_database(
-    context: &Context,
-    args: &MaintainRun,
-    (target, policy): (&Connection, &MaintenancePolicy),
-    saved: Option<&PlansView>,
-    log: &mut Log,
-    view: &mut RunView,
-) -> Result<Exit, Failure> {
+/// What is done in one database.
+pub(crate) struct Job<'a> {
+    /// The command, as in `dbopt.run`.
+    pub(crate) command: &'static str,
+    pub(crate) target: &'a Connection,
+    pub(crate) policy: &'a MaintenancePolicy,
+    pub(crate) planner: gather::Planner,
+    pub(crate) saved: Option<&'a PlansView>,
+    pub(crate) stop_file: Option<&'a Path>,
+    pub(crate) leftovers: Leftovers,
+}
+
+/// Does a job, and tells of it whatever comes of it.
+pub(crate) fn one_database(context: &Context, job: &Job<'_>, log: &mut Log) -> (RunView, Exit) {
+    let mut view = RunView::default();
+    let exit = match connect::block_on(work(context, job, log, &mut view)) {
+        Ok(exit) => exit,
+        Err(failure) => {
+            context.stderr.failure(&failure);
+            view.error = Some(failure.message);
+            failure.exit
+        }
+    };
+    view.exit_code = exit.code();
+    log.end(exit.code(), view.error.as_deref());
+    (view, exit)
+}
+
+async fn work(context: &Context, job: &Job<'_>, log: &mut Log, view: &mut RunView) -> Result<Exit, Failure> {
+    let Job { command, target, policy, planner, saved, stop_file, leftovers } = *job;
     let settings = connect::settings(context, target)?;
     settings.dbname().clone_into(&mut view.database);
     log.turn_to(settings.dbname());
@@ -103,8 +122,8 @@ async fn one_database(
     let mut options = policy.run.options.clone();
     options.stop.until = runner::closes(&policy.run.windows, Timestamp::now())?;
     options.stop.flag = Arc::clone(context.interrupt.flag());
-    if args.stop_file.is_some() {
-        options.stop.file.clone_from(&args.stop_file);
+    if let Some(file) = stop_file {
+        options.stop.file = Some(file.to_owned());
     }
     // A plan that is refused is no run: nothing is written down, and nothing has died.
     if let Some(saved) = saved {
@@ -114,14 +133,14 @@ async fn one_database(
         confirmed(&facts, policy, saved)?;
     }
     let failed = |error| runner::failure(error, target);
-    let started = connect::or_interrupted(context, Runner::start(&settings, "maintain", options)).await?;
+    let started = connect::or_interrupted(context, Runner::start(&settings, command, options)).await?;
     let mut run = started.map_err(failed)?;
     view.run = Some(run.run());
     let repairs = dbopt_maintain::actions::repair(&mut run).await.map_err(failed)?;
     view.repairs.extend(repairs.iter().map(Into::into));
     // The facts are read after the repairs, and before anything else is changed.
     let mut session = gather::open(context, target).await?;
-    let gathered = gather::Gathered::read(&mut session, policy).await.map_err(gather::failure)?;
+    let gathered = gather::Gathered::read(&mut session, policy, planner).await.map_err(gather::failure)?;
     session.close().await;
     let plan = match saved {
         Some(saved) => confirmed(&gathered.facts, policy, saved)?.clone(),
@@ -131,7 +150,6 @@ async fn one_database(
     let notes = gathered.plan(policy).notes;
     let is_trouble = notes.iter().any(Note::is_trouble);
     view.notes.extend(notes.into_iter().filter(|note| !is_answered(note)));
-    let leftovers = if args.drop_leftovers { Leftovers::Drop } else { Leftovers::Refuse };
     let (mut items, mut actions, refused) = fitting(&gathered, &plan, leftovers);
     let unseen = runner::unseen(run.unseen(&actions).await.map_err(failed)?);
     context.stderr.findings(&unseen);

@@ -25,7 +25,7 @@ pub(super) fn run(context: &Context, args: &MaintainStatus) -> Result<Exit, Fail
             let mut session = gather::open(context, target).await?;
             migrate::require(&session, dbopt_run::MIGRATION, target).await?;
             let look = async {
-                let gathered = gather::Gathered::read(&mut session, &policy).await?;
+                let gathered = gather::Gathered::read(&mut session, &policy, dbopt_maintain::plan::plan).await?;
                 let plan = gathered.plan(&policy);
                 let seen = (&gathered.facts, &gathered.estimates);
                 Status::load(&session, &policy, seen, &plan).await
