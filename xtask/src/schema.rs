@@ -19,6 +19,7 @@ const NAMES: [&str; 29] = [
     "gdpr-lint",
     "gdpr-manifest",
     "gdpr-plan",
+    "gdpr-record",
     "gdpr-replay",
     "gdpr-request",
     "gdpr-residue",

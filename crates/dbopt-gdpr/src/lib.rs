@@ -16,8 +16,10 @@ mod graph;
 pub mod infer;
 mod plan;
 mod policy;
+pub mod processing;
 pub mod request;
 pub mod residue;
+pub mod retain;
 pub mod verify;
 mod walk;
 
@@ -32,8 +34,8 @@ pub use plan::{
     StatementKind, TablePlan, Value, Whose, plan, pseudonym,
 };
 pub use policy::{
-    Basis, Class, ColumnErase, ColumnRule, Detach, GdprPolicy, Hash, HoldRule, HoldSource, Holiday, IdentifierRule,
-    Keep, Match, PseudonymError, PseudonymKey, Purpose, ReferenceErase, ReferenceKind, ReferenceRule, RequestRule,
-    Retention, RowErase, SubjectRule, TableName, TableRule, VerifyScope,
+    Basis, Class, ColumnErase, ColumnRule, ControllerRule, Detach, GdprPolicy, Hash, HoldRule, HoldSource, Holiday,
+    IdentifierRule, Keep, Match, PseudonymError, PseudonymKey, Purpose, ReferenceErase, ReferenceKind, ReferenceRule,
+    RequestRule, Retention, RowErase, SubjectRule, TableName, TableRule, VerifyScope,
 };
 pub use walk::{Asked, Error, Found, Key, KeyArrays, Others, Row, Subject, Walked, walk};

@@ -117,6 +117,7 @@ impl Command {
     pub(crate) fn log(&self) -> Option<Option<RunLog>> {
         match self {
             Self::Maintain(Maintain::Run(args)) => Some(args.log),
+            Self::Gdpr(gdpr::Gdpr::Retain(gdpr::GdprRetain::Run(args))) => Some(args.log),
             _ => None,
         }
     }
@@ -198,6 +199,7 @@ pub(crate) enum SchemaOf {
     GdprLint,
     GdprManifest,
     GdprPlan,
+    GdprRecord,
     GdprReplay,
     GdprRequest,
     GdprResidue,

@@ -293,7 +293,7 @@ impl Package<'_> {
             name: name.clone(),
             about: purpose.about.clone(),
             basis: purpose.basis.name().to_owned(),
-            recipients: purpose.recipients.clone(),
+            recipients: purpose.recipients.clone().unwrap_or_default(),
             transfers: purpose.transfers.clone(),
             retention: purpose.retention.map(|retention| retention.to_string()),
         });

@@ -19,11 +19,11 @@ const MOST_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Rows and fields that are held.
 #[derive(Debug, Default)]
-pub(super) struct Holds(BTreeMap<(NodeId, Key), Held>);
+pub(crate) struct Holds(BTreeMap<(NodeId, Key), Held>);
 
 /// Why a row, or fields of it, are held. Reasons may name persons and are not kept; the hold is told by its name.
 #[derive(Debug, Default)]
-pub(super) struct Held {
+pub(crate) struct Held {
     /// The hold of the whole row.
     pub(super) row: Option<String>,
     /// Fields, each with its hold.
@@ -31,8 +31,8 @@ pub(super) struct Held {
 }
 
 /// One hold as it is written down.
-struct Written {
-    relation: Option<String>,
+pub(crate) struct Written {
+    pub(crate) relation: Option<String>,
     row: Option<Key>,
     field: Option<String>,
 }
@@ -43,7 +43,7 @@ impl Holds {
     }
 
     /// Reads all holds that are in force. One that cannot be read is an error: it may be of the person.
-    pub(super) async fn load(
+    pub(crate) async fn load(
         transaction: &Transaction<'_>,
         graph: &Graph,
         policy: &GdprPolicy,
@@ -97,10 +97,7 @@ impl Holds {
 
     /// Puts one hold; gives it back when it names no row.
     fn put(&mut self, graph: &Graph, written: Written, name: &str) -> Option<Written> {
-        let table = written.relation.as_deref().and_then(|text| TableSelector::parse(text).ok()).and_then(|selector| {
-            let (schema, name) = selector.exact()?;
-            graph.find(&TableName::new(schema, name))
-        });
+        let table = written.relation.as_deref().and_then(|text| table(graph, text));
         let width = |id: NodeId| match &graph.node(id).identity {
             Identity::Key(columns) => Some(columns.len()),
             Identity::Place => None,
@@ -122,6 +119,13 @@ impl Holds {
     }
 }
 
+/// The table that a hold names.
+pub(crate) fn table(graph: &Graph, text: &str) -> Option<NodeId> {
+    let selector = TableSelector::parse(text).ok()?;
+    let (schema, name) = selector.exact()?;
+    graph.find(&TableName::new(schema, name))
+}
+
 /// A key as one text, or as a JSON array of texts.
 fn key(text: &str) -> Key {
     let texts = serde_json::from_str::<Vec<String>>(text).unwrap_or_else(|_| vec![text.to_owned()]);
@@ -129,7 +133,7 @@ fn key(text: &str) -> Key {
 }
 
 /// The holds of a file, or what is wrong with it.
-fn file(path: &std::path::Path, as_of: Timestamp) -> Result<Vec<Written>, String> {
+pub(crate) fn file(path: &std::path::Path, as_of: Timestamp) -> Result<Vec<Written>, String> {
     use std::io::Read;
     let unread = |error: std::io::Error| format!("cannot be read: {error}");
     let mut text = String::new();

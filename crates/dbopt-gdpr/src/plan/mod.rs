@@ -7,10 +7,10 @@
 mod change;
 mod facts;
 mod fate;
-mod hold;
+pub(crate) mod hold;
 mod large;
 mod make;
-mod order;
+pub(crate) mod order;
 mod preflight;
 mod reach;
 mod sealed;

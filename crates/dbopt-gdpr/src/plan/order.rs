@@ -10,17 +10,17 @@ use crate::graph::{By, Edge, EdgeId, Graph, Identity, NodeId, OnDelete};
 
 /// An order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Order {
+pub(crate) struct Order {
     /// References to be emptied before.
     pub(super) untie: Vec<EdgeId>,
     /// References whose checks are to wait.
     pub(super) defer: Vec<EdgeId>,
     /// Tables, one or several that go together.
-    pub(super) groups: Vec<Vec<NodeId>>,
+    pub(crate) groups: Vec<Vec<NodeId>>,
 }
 
 /// Orders some tables. `can_defer` says whether all foreign keys of a reference may be checked at the end.
-pub(super) fn order(graph: &Graph, tables: &BTreeSet<NodeId>, can_defer: impl Fn(&Edge) -> bool) -> Order {
+pub(crate) fn order(graph: &Graph, tables: &BTreeSet<NodeId>, can_defer: impl Fn(&Edge) -> bool) -> Order {
     let is_between = |edge: &&Edge| {
         edge.is_declared() && !edge.is_to_itself() && tables.contains(&edge.child) && tables.contains(&edge.parent)
     };

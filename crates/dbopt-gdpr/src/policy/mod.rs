@@ -1,5 +1,6 @@
 //! The policy `gdpr`: who the persons are, what refers to them, whose the rows are, and what becomes of them.
 
+mod controller;
 mod hold;
 mod name;
 mod purpose;
@@ -13,6 +14,7 @@ use dbopt_crypto::{Key, KeyError, KeyId, Pseudonymizer};
 use dbopt_policy::{Fault, Policy, SecretRef, Table};
 use dbopt_run::RunPolicy;
 
+pub use controller::ControllerRule;
 pub use hold::{HoldRule, HoldSource};
 pub use name::TableName;
 pub use purpose::{Basis, Purpose};
@@ -41,6 +43,8 @@ pub struct GdprPolicy {
     pub holds: Vec<HoldRule>,
     /// What is searched after an erasure.
     pub verify: VerifyScope,
+    /// Who is responsible for the processing.
+    pub controller: ControllerRule,
     /// By which calendar requests of persons are due.
     pub requests: RequestRule,
 }
@@ -122,6 +126,11 @@ impl Policy for GdprPolicy {
             ),
             holds: table.sections("hold", "What must not be erased for now.", HoldRule::read),
             verify: table.section("verify", "What is searched after an erasure.", VerifyScope::read),
+            controller: table.section(
+                "controller",
+                "Who is responsible for the processing, for the record of processing activities.",
+                ControllerRule::read,
+            ),
             requests: table.section("requests", "By which calendar requests of persons are due.", RequestRule::read),
             run: run?,
         };

@@ -9,8 +9,8 @@ pub struct Purpose {
     pub about: String,
     /// On what legal basis.
     pub basis: Basis,
-    /// To whom the data is given.
-    pub recipients: Vec<String>,
+    /// To whom the data is given; none when the policy does not say.
+    pub recipients: Option<Vec<String>>,
     /// Who is a recipient outside of the union, and on what ground.
     pub transfers: Vec<String>,
     /// How long the data is kept for it.
@@ -62,7 +62,7 @@ impl Purpose {
     pub(super) fn read(table: &Table<'_>) -> Option<Self> {
         let about = table.required("about", "What the data is processed for, in words for the person.");
         let basis = table.required_choice("basis", "The legal basis, by Article 6(1).", Basis::NAMES);
-        let recipients = table.or("recipients", "To whom the data is given.", Vec::new());
+        let recipients = table.optional("recipients", "To whom the data is given; an empty list when to nobody.");
         let transfers = table.or("transfers", "Recipients outside of the union, each with the ground.", Vec::new());
         let retention = table.optional("retention", "How long data is kept for it.");
         Some(Self { about: about?, basis: basis?, recipients, transfers, retention })

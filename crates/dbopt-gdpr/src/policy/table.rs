@@ -141,12 +141,18 @@ impl ColumnErase {
 }
 
 /// When rows go by themselves.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Retention {
     /// The column with the time.
     pub column: String,
     /// How long a row stays after it.
     pub keep: Duration,
+    /// When more rows than this would go at once, none does.
+    pub most_rows: u64,
+    /// When more than this share of the rows would go at once, none does.
+    pub most_share: f64,
+    /// Names of triggers that may fire.
+    pub triggers: Vec<String>,
 }
 
 impl TableRule {
@@ -305,7 +311,22 @@ impl Retention {
         let column: Option<String> = table.required("column", "The column with the time.");
         let keep: Option<Duration> = table.required("keep", "How long a row stays after it.");
         columns(table, "column", &column);
-        Some(Self { column: column?, keep: keep? })
+        let about = "When more rows than this would go at once, none does.";
+        let most_rows = table.or("most_rows", about, 10_000_000);
+        let most_share =
+            table.or("most_share", "When more than this share of the rows would go at once, none does.", 0.5);
+        let triggers = table.or("triggers", "Names of triggers that may fire.", Vec::new());
+        if !(0.0..=1.0).contains(&most_share) {
+            let fault = Fault::new("out-of-range", "`most_share` is no share");
+            table.reject("most_share", fault.help("Write a number from 0 to 1."));
+        }
+        if keep.is_some_and(|keep| keep.get().is_zero()) {
+            table.reject(
+                "keep",
+                Fault::new("out-of-range", "nothing would be kept").help("Write a time such as `90d`."),
+            );
+        }
+        Some(Self { column: column?, keep: keep?, most_rows, most_share, triggers })
     }
 }
 

@@ -1,6 +1,8 @@
 //! `dbopt gdpr`
 
+mod record;
 mod request;
+mod retain;
 
 use std::path::PathBuf;
 
@@ -10,7 +12,9 @@ use dbopt_gdpr::Approval;
 use jiff::Timestamp;
 
 use super::{Connection, ReportFormat};
+pub(crate) use record::GdprRecord;
 pub(crate) use request::{GdprRequest, GdprStatus, RequestOpen, Requested};
+pub(crate) use retain::{GdprRetain, RetainPlan, RetainRun};
 
 /// `dbopt gdpr`
 #[derive(Clone, Debug, Subcommand)]
@@ -56,9 +60,17 @@ pub(crate) enum Gdpr {
                       that cannot be written, or a schema that is not migrated, 3 connection, 6 a query failed, 130 interrupted."
     )]
     Export(GdprExport),
+    /// Write the record of processing activities (Article 30) from the policy, and what the policy does not say
+    #[command(
+        after_help = "Exit codes: 0 written, 1 something is missing and `--check` is given, 2 usage or policy, 3 connection."
+    )]
+    Record(GdprRecord),
     /// Record requests of persons, and what becomes of them
     #[command(subcommand)]
     Request(GdprRequest),
+    /// Delete rows whose time is over by the policy, except what is held, to be kept, or referred to
+    #[command(subcommand)]
+    Retain(GdprRetain),
     /// List the requests that are open, until when they are to be answered, and what was recorded for them
     #[command(
         after_help = "Exit codes: 0 nothing is due, 1 something is overdue or due soon, 2 usage, policy, or a schema that is not migrated, \

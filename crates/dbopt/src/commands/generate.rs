@@ -45,6 +45,7 @@ pub(crate) fn schema(of: SchemaOf) -> Result<Exit, Failure> {
         SchemaOf::GdprLint => schemars::schema_for!(view::gdpr::LintView).to_value(),
         SchemaOf::GdprManifest => schemars::schema_for!(dbopt_gdpr::export::Manifest).to_value(),
         SchemaOf::GdprPlan => schemars::schema_for!(view::gdpr::GdprPlanView).to_value(),
+        SchemaOf::GdprRecord => schemars::schema_for!(view::gdpr_record::RecordView).to_value(),
         SchemaOf::GdprReplay => schemars::schema_for!(view::gdpr_erase::GdprReplayView).to_value(),
         SchemaOf::GdprRequest => schemars::schema_for!(view::gdpr_request::OneRequestView).to_value(),
         SchemaOf::GdprResidue => schemars::schema_for!(view::gdpr_verify::ResidueView).to_value(),

@@ -5,7 +5,7 @@ use dbopt_finding::{Finding, Severity};
 use dbopt_gdpr::{GdprPolicy, Graph};
 
 use crate::{
-    cli::gdpr::GdprLint,
+    cli::{Connection, gdpr::GdprLint},
     commands::{Context, catalogue, connect, load},
     document,
     exit::Exit,
@@ -17,7 +17,8 @@ use crate::{
 /// Says what the policy does not speak of.
 pub(super) fn run(context: &Context, args: &GdprLint) -> Result<Exit, Failure> {
     let policy: GdprPolicy = load::policy(context, &args.policy, false)?;
-    let (catalog, unread) = read(context, args)?;
+    let from = (&args.connection, args.snapshot.as_deref(), args.ddl.as_deref());
+    let (catalog, unread) = read(context, from)?;
     context.stderr.findings(&unread);
     let graph = Graph::new(catalog, &policy);
     let findings = graph.uncovered(&policy);
@@ -28,15 +29,19 @@ pub(super) fn run(context: &Context, args: &GdprLint) -> Result<Exit, Failure> {
     Ok(if fails { Exit::Findings } else { Exit::Done })
 }
 
-fn read(context: &Context, args: &GdprLint) -> Result<(Catalog, Vec<Finding>), Failure> {
-    if let Some(file) = &args.snapshot {
+/// The catalogue of a snapshot, a file of DDL, or else a database; and what could not be read.
+pub(super) fn read(
+    context: &Context,
+    (connection, snapshot, ddl): (&Connection, Option<&str>, Option<&str>),
+) -> Result<(Catalog, Vec<Finding>), Failure> {
+    if let Some(file) = snapshot {
         return catalogue::snapshot(file);
     }
-    if let Some(file) = &args.ddl {
+    if let Some(file) = ddl {
         return catalogue::ddl(file);
     }
     connect::block_on(async {
-        let session = connect::open(context, &args.connection).await?;
+        let session = connect::open(context, connection).await?;
         let (catalog, findings) = catalogue::live(context, &session, &[]).await?;
         session.close().await;
         // Statistics are of no interest here.

@@ -5,9 +5,11 @@ mod export;
 mod lint;
 mod package;
 mod plan;
+mod record;
 mod replay;
 mod request;
 mod residue;
+mod retain;
 mod status;
 mod verify;
 
@@ -29,7 +31,9 @@ pub(crate) fn run(context: &Context, command: &Gdpr) -> Result<Exit, Failure> {
         Gdpr::Export(args) => export::run(context, args),
         Gdpr::Verify(args) => verify::run(context, args),
         Gdpr::Residue(args) => residue::run(context, args),
+        Gdpr::Record(args) => record::run(context, args),
         Gdpr::Request(command) => request::run(context, command),
+        Gdpr::Retain(command) => retain::run(context, command),
         Gdpr::Status(args) => status::run(context, args),
     }
 }

@@ -1,0 +1,28 @@
+//! `dbopt gdpr record`
+
+use dbopt_finding::Severity;
+use dbopt_gdpr::{Graph, processing};
+
+use super::{lint, policy};
+use crate::{
+    cli::gdpr::GdprRecord, commands::Context, document, exit::Exit, failure::Failure, output,
+    view::gdpr_record::RecordView,
+};
+
+/// Makes the record of processing activities.
+pub(super) fn run(context: &Context, args: &GdprRecord) -> Result<Exit, Failure> {
+    let policy = policy(context, &args.policy, false)?;
+    let record = processing::record(&policy);
+    let from = (&args.connection, args.snapshot.as_deref(), args.ddl.as_deref());
+    let uncovered = if args.connection.is_given() || args.snapshot.is_some() || args.ddl.is_some() {
+        let (catalog, unread) = lint::read(context, from)?;
+        context.stderr.findings(&unread);
+        let findings = unread.into_iter().chain(Graph::new(catalog, &policy).uncovered(&policy));
+        findings.filter(|finding| finding.severity == Severity::Error).collect()
+    } else {
+        Vec::new()
+    };
+    let view = RecordView::new(&record, &uncovered);
+    output::report(&context.global, args.format, None, &view, document::gdpr_record::document)?;
+    Ok(if args.check && !view.missing.is_empty() { Exit::Findings } else { Exit::Done })
+}
