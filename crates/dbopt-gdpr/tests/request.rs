@@ -34,7 +34,7 @@ impl<'a> Desk<'a> {
 
     async fn open(&mut self, who: &str, right: Right, received: &str, now: &str) -> Result<u64, RequestError> {
         let asked = Asked { subject: &person(who), rule: "customer", right, received: day(received) };
-        open(&mut self.client, &self.calendar, &asked, at(now)).await
+        open(&mut self.client, &self.calendar, &asked, at(now)).await.map(|request| request.id)
     }
 
     async fn extend(&mut self, id: u64, reason: &str, now: &str) -> Result<Request, RequestError> {

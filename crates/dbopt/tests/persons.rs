@@ -223,3 +223,58 @@ fn re_encrypt_but_nobodies(database: &Database<'_>, place: &Place, target: &str)
     database.execute("DELETE FROM visit WHERE person IS NULL");
     re_encrypt(place, target, &[]);
 }
+
+const PERSONS: &str = "policy = 'gdpr'\nversion = 1\npseudonym = { id = 'test', key = 'env:GDPR_KEY' }\n\
+    [purpose.care]\nabout = 'To care.'\nbasis = 'contract'\n\
+    [[subject]]\nname = 'patient'\ntable = 'public.patient'\nkey = ['name']\n\
+    [[table]]\nname = 'public.patient'\nclass = 'owned'\npurpose = 'care'\nplain = ['name']\n\
+    [[table]]\nname = 'public.visit'\nclass = 'owned'\npurpose = 'care'\nplain = ['id', 'person', 'note', 'note_term']\n\
+    column.note_sealed = { about = 'What was noted.', erase = 'encrypt' }\n\
+    [[reference]]\nfrom = 'public.visit'\ncolumns = ['person']\nto = 'public.patient'\nclass = 'owned'\n";
+
+#[test]
+fn what_is_under_the_key_of_a_person_is_exported_to_the_person() {
+    let cluster = Cluster::builder().start().expect("a cluster");
+    let (database, target, place) = clinic(&cluster, SUBJECT);
+    database.execute(
+        "DELETE FROM visit WHERE person IS NULL; CREATE TABLE patient (name text PRIMARY KEY);
+         INSERT INTO patient SELECT DISTINCT person FROM visit; ALTER TABLE visit ADD FOREIGN KEY (person) REFERENCES patient",
+    );
+    re_encrypt(&place, &target, &[]);
+    std::fs::write(place.path("gdpr.toml"), PERSONS).expect("written");
+    let export = |to: &str, encryption: bool| {
+        let mut command = command();
+        command.env("GDPR_KEY", "0123456789abcdef".repeat(4)).args([
+            "gdpr",
+            "export",
+            "-d",
+            &target,
+            "--subject",
+            "person3",
+        ]);
+        command.arg("--policy").arg(place.path("gdpr.toml")).args(["--plain", "--folder", "-o"]).arg(place.path(to));
+        if encryption {
+            command.arg("--encryption-policy").arg(place.path("e.toml"));
+        }
+        let ran = support::ran(command.output().expect("it starts"));
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        assert!(!ran.stdout.contains("Note ") && !ran.stderr.contains("Note "), "{ran:?}");
+        let rows = std::fs::read_to_string(place.path(to).join("data/public.visit.jsonl")).expect("rows");
+        let page = std::fs::read_to_string(place.path(to).join("index.html")).expect("a page");
+        (rows, page)
+    };
+    let (rows, _) = export("open", true);
+    for row in rows.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON")) {
+        let id = row["id"].as_u64().expect("a number");
+        let note = if id % 3 == 0 { Value::Null } else { json!(format!("Note {id}")) };
+        assert_eq!((&row["person"], &row["note_sealed"]), (&json!("person3"), &note));
+    }
+    assert_eq!(rows.matches("\"Note ").count(), 18);
+    let (rows, page) = export("closed", false);
+    assert!(!rows.contains("Note ") && page.contains("note_sealed"), "{page}");
+    // After the key is gone, nobody can open them, and the package says so.
+    place.run(&["keys", "destroy", "--subject", "person3", "-d", &target, "--yes", "--yes"]);
+    assert_eq!(database.value("SELECT count(*) FROM dbopt.subject_key"), "6");
+    let (rows, page) = export("gone", true);
+    assert!(!rows.contains("Note ") && page.contains("does not open"), "{page}");
+}

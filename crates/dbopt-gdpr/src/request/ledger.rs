@@ -72,7 +72,7 @@ pub enum RequestError {
     },
 }
 
-/// Records that a request came; its number. The session is in no transaction, and has the audit record (migration 2).
+/// Records that a request came; the request. The session is in no transaction, and has the audit record (migration 2).
 ///
 /// # Errors
 /// When the day is yet to come at `now`, or the record cannot be written.
@@ -81,7 +81,7 @@ pub async fn open(
     calendar: &RequestRule,
     asked: &Asked<'_>,
     now: Timestamp,
-) -> Result<u64, RequestError> {
+) -> Result<Request, RequestError> {
     let today = today(calendar, now);
     let received = asked.received.unwrap_or(today);
     if received > today {
@@ -94,7 +94,16 @@ pub async fn open(
     let transaction = begin(client).await?;
     let record = append_in(&transaction, &entry).await?;
     transaction.commit().await.map_err(dbopt_audit::Error::Statement)?;
-    Ok(record.sequence)
+    Ok(Request {
+        id: record.sequence,
+        subject: asked.subject.to_string(),
+        rule: asked.rule.to_owned(),
+        right: asked.right,
+        received,
+        extended: None,
+        closed: None,
+        answers: Vec::new(),
+    })
 }
 
 /// Records that the person was told that the answer takes up to two months more, and why; the request as it is then.

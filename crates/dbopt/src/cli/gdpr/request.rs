@@ -6,6 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use dbopt_gdpr::request::{Outcome, Right};
 use jiff::civil::Date;
 
+use super::Person;
 use crate::cli::{Connection, ReportFormat};
 
 /// `dbopt gdpr request`
@@ -47,20 +48,16 @@ pub(crate) struct Requested {
 #[derive(Args, Clone, Debug)]
 pub(crate) struct RequestOpen {
     #[command(flatten)]
-    pub(crate) of: Requested,
+    pub(crate) person: Person,
     /// What is asked for
     #[arg(long, value_name = "RIGHT")]
     pub(crate) kind: Kind,
-    /// The person's key, once for each of its columns; `-` reads them from standard input, a line each, so that they are in no list of
-    /// processes
-    #[arg(long, value_name = "KEY", required = true)]
-    pub(crate) subject: Vec<String>,
-    /// Which of the policy's subjects it is, when it has several
-    #[arg(long = "as", value_name = "NAME")]
-    pub(crate) rule: Option<String>,
     /// The day on which the request came, such as 2026-11-23; today when not given
     #[arg(long, value_name = "DAY", value_parser = day)]
     pub(crate) received: Option<Date>,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table, help_heading = "Output")]
+    pub(crate) format: ReportFormat,
 }
 
 /// `dbopt gdpr request extend`

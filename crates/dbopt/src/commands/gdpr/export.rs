@@ -1,15 +1,16 @@
 //! `dbopt gdpr export`
 
-use std::{fs, io, path::Path, sync::Arc};
+use std::{collections::BTreeMap, fs, io, path::Path, sync::Arc};
 
 use dbopt_audit::Entry;
-use dbopt_crypto::{EncryptionPolicy, FieldCipher, Pseudonym};
-use dbopt_finding::Severity;
+use dbopt_crypto::{EncryptionPolicy, Field, FieldCipher, KeyId, KeyRing, Pseudonym, SubjectId, SubjectTableError};
+use dbopt_finding::{Finding, Severity};
 use dbopt_gdpr::{
     Error as Walk, GdprPolicy, Graph, Subject, SubjectRule, TableName,
     export::{self, Article, Error, Lock, Manifest, Opener, Options},
 };
 use serde_json::{Map, json};
+use tokio_postgres::GenericClient;
 
 use super::{
     package::{Package, Shape},
@@ -28,13 +29,16 @@ use crate::{
 /// The migration that makes the table of audit records.
 const MIGRATION: u32 = 2;
 
+/// The migration that makes the table of keys of persons.
+const KEYS: u32 = 7;
+
 /// Writes everything of a person to a package.
 pub(super) fn run(context: &Context, args: &GdprExport) -> Result<Exit, Failure> {
     let policy: GdprPolicy = load::policy(context, &args.person.policy, true)?;
     let pseudonyms = pseudonymizer(&policy)?;
     let rule = subject(&policy, args.person.rule.as_deref())?;
     let key = super::key(&args.person.subject)?;
-    let opener = args.encryption_policy.as_deref().map(opener).transpose()?;
+    let mut opener = args.encryption_policy.as_deref().map(opener).transpose()?;
     let lock = lock(args)?;
     let to = args.output.display().to_string();
     if args.output.symlink_metadata().is_ok() {
@@ -64,7 +68,15 @@ pub(super) fn run(context: &Context, args: &GdprExport) -> Result<Exit, Failure>
         let person =
             Subject { rule: rule.name.clone(), table, key: key.iter().map(|text| Box::from(&**text)).collect() };
         let who = dbopt_gdpr::pseudonym(&pseudonyms, &person);
+        let has_persons = opener.as_ref().is_some_and(Columns::has_persons);
+        if has_persons {
+            migrate::require(&session, KEYS, &args.person.connection).await?;
+        }
         let transaction = session.read_only().await.map_err(connect::failure)?;
+        if let Some(opener) = opener.as_mut().filter(|_| has_persons) {
+            let unopened = opener.fetch(&transaction, &key).await?;
+            context.stderr.findings(unopened.as_slice());
+        }
         let now = export::now(&transaction).await.map_err(failure)?;
         let as_of = args.as_of.unwrap_or(now);
         let unwritten = |error: io::Error| Failure::file("write", &to, &error);
@@ -137,23 +149,70 @@ fn sealing(args: &GdprExport) -> &'static str {
 }
 
 /// Opens columns by a policy of kind `encryption`.
-struct Columns(FieldCipher);
+struct Columns {
+    cipher: FieldCipher,
+    /// The keys of the person who is exported, by purpose. Values under keys of others stay closed.
+    persons: BTreeMap<KeyId, Arc<KeyRing>>,
+}
+
+impl Columns {
+    /// Whether values of a column are sealed by keys of single persons.
+    fn has_persons(&self) -> bool {
+        self.cipher.fields().iter().any(|field| field.rule().subject.is_some())
+    }
+
+    /// Fetches the keys of a person, who is named in these columns as the policy of persons names them; and says so when there is one that
+    /// cannot be used.
+    async fn fetch(&mut self, client: &impl GenericClient, key: &[String]) -> Result<Option<Finding>, Failure> {
+        let [name] = key else { return Ok(None) };
+        let who = SubjectId::of(name);
+        let mut finding = None;
+        for field in self.cipher.fields() {
+            let Some(table) = field.subjects() else { continue };
+            match table.find(client, &[who].into()).await {
+                Ok(mut found) => {
+                    let found = found.remove(&who).map(|ring| (field.rule().purpose.clone(), ring));
+                    self.persons.extend(found);
+                }
+                Err(SubjectTableError::Database(error)) => {
+                    let why = error.as_db_error().map_or_else(|| error.to_string(), |error| error.message().to_owned());
+                    let exit = if error.as_db_error().is_some() { Exit::Partial } else { Exit::Connection };
+                    return Err(Failure::new(exit, format!("could not read the keys of persons: {why}")));
+                }
+                Err(error) => {
+                    let help = "what it seals is listed as missing";
+                    finding = Some(Finding::warning("closed-key", error.to_string()).help(help));
+                }
+            }
+        }
+        Ok(finding)
+    }
+
+    fn field(&self, table: &TableName, column: &str) -> Option<&Field> {
+        self.cipher.field(&table.schema, &table.name, column)
+    }
+}
 
 impl Opener for Columns {
     fn row(&self, table: &TableName, column: &str) -> Option<Vec<String>> {
-        self.0.field(&table.schema, &table.name, column).map(|field| field.rule().row.clone())
+        self.field(table, column).map(|field| field.rule().row.clone())
     }
 
     fn open(&self, table: &TableName, column: &str, row: &[&str], sealed: &[u8]) -> Option<Vec<u8>> {
-        let field = self.0.field(&table.schema, &table.name, column)?;
-        field.open(row, sealed).ok().map(|value| value.to_vec())
+        let field = self.field(table, column)?;
+        let opened = match self.persons.get(&field.rule().purpose) {
+            Some(person) => field.open_of(person, row, sealed),
+            None => field.open(row, sealed),
+        };
+        opened.ok().map(|value| value.to_vec())
     }
 }
 
 fn opener(file: &Path) -> Result<Columns, Failure> {
     let policy = load::quiet::<EncryptionPolicy>(file, true)?.policy;
     let store = Arc::new(policy.store().map_err(keys::source)?);
-    FieldCipher::new(&policy, &store).map(Columns).map_err(re_encrypt::keys_away)
+    let cipher = FieldCipher::new(&policy, &store).map_err(re_encrypt::keys_away)?;
+    Ok(Columns { cipher, persons: BTreeMap::new() })
 }
 
 /// Records the export, durably; the person is there as a pseudonym.

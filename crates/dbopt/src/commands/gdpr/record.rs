@@ -1,17 +1,22 @@
 //! `dbopt gdpr record`
 
 use dbopt_finding::Severity;
-use dbopt_gdpr::{Graph, processing};
+use dbopt_gdpr::{GdprPolicy, Graph, processing};
 
-use super::{lint, policy};
+use super::lint;
 use crate::{
-    cli::gdpr::GdprRecord, commands::Context, document, exit::Exit, failure::Failure, output,
+    cli::gdpr::GdprRecord,
+    commands::{Context, load},
+    document,
+    exit::Exit,
+    failure::Failure,
+    output,
     view::gdpr_record::RecordView,
 };
 
 /// Makes the record of processing activities.
 pub(super) fn run(context: &Context, args: &GdprRecord) -> Result<Exit, Failure> {
-    let policy = policy(context, &args.policy, false)?;
+    let policy: GdprPolicy = load::policy(context, &args.policy, false)?;
     let record = processing::record(&policy);
     let from = (&args.connection, args.snapshot.as_deref(), args.ddl.as_deref());
     let uncovered = if args.connection.is_given() || args.snapshot.is_some() || args.ddl.is_some() {

@@ -8,10 +8,13 @@ use dbopt_gdpr::{
 use dbopt_pg::{Session, SessionProfile};
 use jiff::Timestamp;
 
-use super::{erase::AUDIT, key, policy, pseudonymizer, subject};
+use super::{erase::AUDIT, key, pseudonymizer, subject};
 use crate::{
-    cli::gdpr::{GdprRequest, RequestOpen, Requested},
-    commands::{Context, audit, connect, migrate},
+    cli::{
+        Connection, ReportFormat,
+        gdpr::{GdprRequest, RequestOpen, Requested},
+    },
+    commands::{Context, audit, connect, load, migrate},
     document,
     exit::Exit,
     failure::Failure,
@@ -40,10 +43,10 @@ pub(super) fn run(context: &Context, command: &GdprRequest) -> Result<Exit, Fail
 }
 
 fn open(context: &Context, args: &RequestOpen, now: Timestamp) -> Result<Exit, Failure> {
-    let policy = policy(context, &args.of.policy, true)?;
+    let policy: GdprPolicy = load::policy(context, &args.person.policy, true)?;
     let pseudonyms = pseudonymizer(&policy)?;
-    let rule = subject(&policy, args.rule.as_deref())?;
-    let key = key(&args.subject)?;
+    let rule = subject(&policy, args.person.rule.as_deref())?;
+    let key = key(&args.person.subject)?;
     if key.len() != rule.key.len() {
         return Err(Failure::usage(format!("this is no key of `{}`", rule.name))
             .hint(format!("give a value for each of: {}", rule.key.join(", "))));
@@ -52,19 +55,8 @@ fn open(context: &Context, args: &RequestOpen, now: Timestamp) -> Result<Exit, F
     let key = key.into_iter().map(String::into_boxed_str).collect();
     let person = dbopt_gdpr::pseudonym(&pseudonyms, &Subject { rule: rule.name.clone(), table: NodeId(0), key });
     let asked = Asked { subject: &person, rule: &rule.name, right: args.kind.into(), received: args.received };
-    recorded(context, &args.of, &policy, now, async |session| {
-        let id = request::open(session.client_mut(), &policy.requests, &asked, now).await?;
-        let received = asked.received.unwrap_or_else(|| request::today(&policy.requests, now));
-        Ok(Request {
-            id,
-            subject: person.to_string(),
-            rule: rule.name.clone(),
-            right: asked.right,
-            received,
-            extended: None,
-            closed: None,
-            answers: Vec::new(),
-        })
+    recorded(context, (&args.person.connection, args.format), &policy, now, async |session| {
+        request::open(session.client_mut(), &policy.requests, &asked, now).await
     })
 }
 
@@ -74,33 +66,33 @@ fn change(
     now: Timestamp,
     work: impl AsyncFnOnce(&mut Session, &GdprPolicy) -> Result<Request, RequestError>,
 ) -> Result<Exit, Failure> {
-    let policy = policy(context, &of.policy, false)?;
-    recorded(context, of, &policy, now, async |session| work(session, &policy).await)
+    let policy: GdprPolicy = load::policy(context, &of.policy, false)?;
+    recorded(context, (&of.connection, of.format), &policy, now, async |session| work(session, &policy).await)
 }
 
 /// Opens a session that may append to the audit record, works with it, and prints what the request is then.
 fn recorded(
     context: &Context,
-    of: &Requested,
+    (connection, format): (&Connection, ReportFormat),
     policy: &GdprPolicy,
     now: Timestamp,
     work: impl AsyncFnOnce(&mut Session) -> Result<Request, RequestError>,
 ) -> Result<Exit, Failure> {
     let request = connect::block_on(async {
         let profile = SessionProfile { read_only: false, search_path: Some(Vec::new()), ..SessionProfile::reading() };
-        let mut session = connect::open_as(context, &of.connection, &profile).await?;
+        let mut session = connect::open_as(context, connection, &profile).await?;
         if session.in_recovery() {
             return Err(Failure::usage("the server is a standby, where nothing can be recorded, and nothing was done")
                 .hint("connect to the primary"));
         }
-        migrate::require(&session, AUDIT, &of.connection).await?;
+        migrate::require(&session, AUDIT, connection).await?;
         let worked = connect::or_interrupted(context, work(&mut session)).await?;
         let request = worked.map_err(|error| failure(&session, error))?;
         session.close().await;
         Ok(request)
     })?;
     let view = OneRequestView::new(RequestView::new(&request, &policy.requests, now));
-    output::report(&context.global, of.format, None, &view, document::gdpr_request::one)?;
+    output::report(&context.global, format, None, &view, document::gdpr_request::one)?;
     Ok(Exit::Done)
 }
 

@@ -15,14 +15,14 @@ use dbopt_maintain::{
 };
 use jiff::Timestamp;
 
-use super::{failure, policy};
+use super::failure;
 use crate::{
     cli::{
         Connection,
         gdpr::{GdprRetain, RetainPlan, RetainRun},
     },
     commands::{
-        Context, catalogue, connect,
+        Context, catalogue, connect, load,
         maintain::{
             gather,
             log::Log,
@@ -87,7 +87,7 @@ fn delete(context: &Context, args: &RetainRun) -> Result<Exit, Failure> {
 
 /// The rules of retention that the policy of persons comes to in a database, as maintenance has them.
 fn rules(context: &Context, connection: &Connection, file: &Path) -> Result<MaintenancePolicy, Failure> {
-    let policy = policy(context, file, false)?;
+    let policy: GdprPolicy = load::policy(context, file, false)?;
     let (all, findings) = connect::block_on(async {
         let mut session = gather::open(context, connection).await?;
         let (catalog, _) = catalogue::live(context, &session, &[]).await?;

@@ -1,14 +1,14 @@
 //! `dbopt gdpr status`
 
 use dbopt_finding::Finding;
-use dbopt_gdpr::request;
+use dbopt_gdpr::{GdprPolicy, request};
 use dbopt_pg::SessionProfile;
 use jiff::Timestamp;
 
-use super::{erase::AUDIT, failure, policy};
+use super::{erase::AUDIT, failure};
 use crate::{
     cli::gdpr::GdprStatus,
-    commands::{Context, connect, migrate},
+    commands::{Context, connect, load, migrate},
     document,
     exit::Exit,
     failure::Failure,
@@ -18,7 +18,7 @@ use crate::{
 
 /// Says which requests are due.
 pub(super) fn run(context: &Context, args: &GdprStatus) -> Result<Exit, Failure> {
-    let policy = policy(context, &args.of.policy, false)?;
+    let policy: GdprPolicy = load::policy(context, &args.of.policy, false)?;
     let (requests, strange) = connect::block_on(async {
         let profile = SessionProfile { search_path: Some(Vec::new()), ..SessionProfile::reading() };
         let mut session = connect::open_as(context, &args.of.connection, &profile).await?;
