@@ -8,7 +8,7 @@ use crate::metadata::Metadata;
 use crate::shell::{capture, cargo, say};
 
 /// The formats that have a schema, by the name under which `dbopt schema` knows them.
-const NAMES: [&str; 29] = [
+const NAMES: [&str; 32] = [
     "advice",
     "apply",
     "audit",

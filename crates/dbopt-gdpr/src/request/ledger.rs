@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use dbopt_audit::{Entry, append_in};
+use dbopt_audit::append_in;
 use dbopt_crypto::Pseudonym;
 use jiff::{Timestamp, civil::Date};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio_postgres::{Client, GenericClient, Row, Transaction, types::Type};
 
 use super::{Answer, Closed, Done, Outcome, Request, Right, due};
 use crate::{
-    erase::{ACTION as ERASE, actor, durable},
+    erase::{ACTION as ERASE, actor, durable, entry},
     policy::RequestRule,
     walk::{Error, failed},
 };
@@ -90,7 +90,7 @@ pub async fn open(
     let details = json!({
         "stage": "opened", "right": asked.right.name(), "rule": asked.rule, "received": received.to_string(),
     });
-    let entry = entry(&actor(client).await?, asked.subject, details)?;
+    let entry = entry(&actor(client).await?, REQUEST_ACTION, details)?.about(asked.subject);
     let transaction = begin(client).await?;
     let record = append_in(&transaction, &entry).await?;
     transaction.commit().await.map_err(dbopt_audit::Error::Statement)?;
@@ -244,7 +244,8 @@ async fn follow(
     let row = row.map_err(|error| failed(RECORD, &error))?;
     let subject: Option<String> = row.first().and_then(|row| row.get(0));
     let subject = subject.and_then(|text| text.parse::<Pseudonym>().ok()).ok_or(RequestError::Unknown(id))?;
-    let appended = append_in(&transaction, &entry(&actor, &subject, details)?).await?.sequence;
+    let entry = entry(&actor, REQUEST_ACTION, details)?.about(&subject);
+    let appended = append_in(&transaction, &entry).await?.sequence;
     let sql = format!("{SELECT} WHERE action = $1 AND subject = $2 ORDER BY sequence");
     let subject = subject.to_string();
     let rows = transaction.query_typed(&sql, &[(&REQUEST_ACTION, Type::TEXT), (&subject, Type::TEXT)]).await;
@@ -322,12 +323,4 @@ async fn begin(client: &mut Client) -> Result<Transaction<'_>, RequestError> {
     let transaction = client.transaction().await.map_err(dbopt_audit::Error::Statement)?;
     durable(&transaction).await?;
     Ok(transaction)
-}
-
-fn entry(actor: &str, subject: &Pseudonym, details: Value) -> Result<Entry, dbopt_audit::Error> {
-    let details = match details {
-        Value::Object(details) => details,
-        _ => Map::new(),
-    };
-    Ok(Entry::new(actor, REQUEST_ACTION, &details)?.about(subject))
 }

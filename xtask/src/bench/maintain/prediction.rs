@@ -127,6 +127,7 @@ fn rule() -> RetentionRule {
         whole: Whole::default(),
         cascades: Vec::new(),
         triggers: Vec::new(),
+        exempt: dbopt_maintain::Exempt::default(),
         archive: None,
     }
 }
