@@ -89,5 +89,68 @@ async fn what_holds_the_horizon_is_named() {
     drop(held);
     let rest: Vec<_> = residue.iter().filter(|one| !one.place.contains("public.") && !holds.contains(one)).collect();
     let rest: Vec<_> = rest.iter().map(|one| format!("{}: {}", one.place, one.stays.name())).collect();
-    assert_eq!(rest, ["write-ahead log: in wal", "backups: unknown"]);
+    assert_eq!(rest.len(), 2, "{rest:?}");
+    assert!(["write-ahead log: in wal", "write-ahead log: unknown"].contains(&rest[0].as_str()), "{rest:?}");
+    // The file that was being written then has been written to since, and is still there.
+    let long_ago = of(&database, since - jiff::SignedDuration::from_hours(1)).await;
+    let log = long_ago.iter().find(|one| one.place == "write-ahead log").expect("the log");
+    assert_eq!(log.stays.name(), "unknown", "{}", log.why);
+    assert_eq!(rest[1], "backups: unknown");
+}
+
+/// Everything but tables and backups: place and how long.
+fn beyond(residue: &[Residue]) -> Vec<String> {
+    let rest = residue.iter().filter(|one| !one.place.contains("public.") && !one.place.starts_with("backups"));
+    rest.map(|one| format!("{}: {}", one.place, one.stays.name())).collect()
+}
+
+#[tokio::test]
+async fn replicas_and_slots_are_named() {
+    let builder = Cluster::builder().setting("autovacuum", "off").setting("wal_level", "logical");
+    let cluster = builder.hba("local replication postgres trust").start().expect("a cluster");
+    let database = cluster.database();
+    database.execute("CREATE TABLE customer (id int PRIMARY KEY); INSERT INTO customer SELECT generate_series(1, 10)");
+    let replica = Cluster::builder()
+        .replica_of(&cluster)
+        .setting("recovery_min_apply_delay", "1h")
+        .setting("hot_standby_feedback", "on")
+        .setting("wal_receiver_status_interval", "1s")
+        .start()
+        .expect("a replica");
+    cluster.execute("postgres", "SELECT pg_create_physical_replication_slot('away', true)");
+    database.execute("SELECT pg_create_logical_replication_slot('feed', 'pgoutput')");
+    database.execute("UPDATE customer SET id = id + 10; SELECT pg_switch_wal()");
+    let since = Timestamp::now();
+    database.execute("DELETE FROM customer WHERE id = 17");
+    database.execute("VACUUM customer");
+    database.execute("SELECT pg_stat_force_next_flush()");
+
+    let mut said = Vec::new();
+    for _ in 0..100 {
+        said = beyond(&of(&database, since).await);
+        if said.len() == 4 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert!(
+        said[0].starts_with("replica walreceiver of process ") && said[0].ends_with(": holds up vacuum"),
+        "{said:?}"
+    );
+    // A file was finished before.
+    assert_eq!(said[1..], ["write-ahead log: in wal", "replicas: on replica", "logical replicas: on replica"]);
+    let log = of(&database, since).await.into_iter().find(|one| one.place == "write-ahead log").expect("the log");
+    assert!(log.why.ends_with("held by the slots away, feed"), "{}", log.why);
+
+    // Once they are gone and the log is used up, nothing is said of them.
+    drop(replica);
+    database.execute("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots");
+    for _ in 0..100 {
+        said = beyond(&of(&database, since).await);
+        if said.len() == 1 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert!(said.len() == 1 && said[0].starts_with("write-ahead log: "), "{said:?}");
 }

@@ -107,7 +107,7 @@ pub async fn residue(
             place: row.get("name"),
             stays: Stays::HoldsVacuum,
             why: row.get("why"),
-            mend: Some(row.get("mend")),
+            mend: row.get("mend"),
         });
     }
     let log = transaction.query_typed_one(LOG, &[]).await.map_err(|error| failed("the write-ahead log", &error))?;
@@ -174,22 +174,24 @@ async fn of_log(transaction: &Transaction<'_>, row: &Row, since: &String) -> Res
         let mend = Some("GRANT pg_monitor TO CURRENT_USER;".to_owned());
         return Ok(Residue { place, stays: Stays::Unknown, why: "this role may not see its files".to_owned(), mend });
     }
-    let files: i64 =
-        ask(transaction, FILES, since, "the files of the write-ahead log").await?.first().map_or(0, |row| row.get(0));
+    let files = ask(transaction, FILES, since, "the files of the write-ahead log").await?;
+    let (old, oldest) = files.first().map_or((0, None), |row| (row.get::<_, i64>(0), row.get::<_, Option<String>>(1)));
     let slots: Vec<String> = row.get("slots");
-    Ok(if files == 0 {
-        Residue {
-            place,
-            stays: Stays::Gone,
-            why: "all its files were written since the erasure".to_owned(),
-            mend: None,
+    let held = if slots.is_empty() { String::new() } else { format!("; held by the slots {}", slots.join(", ")) };
+    let (stays, why) = match oldest {
+        // The one that was being written goes on to be written after the erasure, and a file says only when it was last written.
+        Some(oldest) if old == 0 => {
+            let why = format!(
+                "all its files were written since the erasure, the oldest last at {oldest}; nothing says whether it was begun before{held}"
+            );
+            (Stays::Unknown, why)
         }
-    } else {
-        let held = if slots.is_empty() { String::new() } else { format!("; held by the slots {}", slots.join(", ")) };
-        let why =
-            format!("{files} of its files may be of before the erasure or of it, until they are used again{held}");
-        Residue { place, stays: Stays::InWal, why, mend: None }
-    })
+        _ => (
+            Stays::InWal,
+            format!("{old} of its files are of before the erasure or of it, until they are used again{held}"),
+        ),
+    };
+    Ok(Residue { place, stays, why, mend: None })
 }
 
 fn of_replicas(row: &Row) -> Vec<Residue> {
@@ -230,9 +232,10 @@ const TABLES: &str = include_str!("queries/tables.sql");
 const HORIZON: &str = include_str!("queries/horizon.sql");
 const LOG: &str = include_str!("queries/log.sql");
 
-/// Files of the log that were last written before the erasure, and the one that was being written.
-const FILES: &str = "SELECT count(*) FROM pg_ls_waldir() f WHERE f.modification <= $1 \
-    OR f.name <= coalesce((SELECT max(g.name) FROM pg_ls_waldir() g WHERE g.modification <= $1), '')";
+/// Files of the log that were last written before the erasure, and when the oldest of the others was last written.
+const FILES: &str = "SELECT count(*) FILTER (WHERE f.modification <= $1), \
+    to_char(min(f.modification) FILTER (WHERE f.modification > $1) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') \
+    FROM pg_ls_waldir() f";
 
 #[cfg(test)]
 mod tests {
