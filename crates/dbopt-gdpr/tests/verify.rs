@@ -7,6 +7,7 @@ use dbopt_gdpr::{
     verify::{Identifier, Report, ScanOptions, Search, scan},
 };
 use dbopt_testkit::{Cluster, Database};
+use std::time::Duration;
 
 async fn search_as(
     database: &Database<'_>,
@@ -21,7 +22,16 @@ async fn search_as(
     }
     let identifiers = Identifier::lines(lines, policy.subject(None)).expect("lines");
     let search = Search::new(identifiers, policy.verify.shortest, policy.verify.hashes).expect("a search");
-    scan(&mut client, policy, &search, ScanOptions { keys }).await.expect("a report")
+    let mut report = scan(&mut client, Vec::new(), policy, &search, ScanOptions { keys }).await.expect("a report");
+    if role.is_none() {
+        // Two sessions find the same.
+        let mut more = support::client(database).await;
+        let mut two =
+            scan(&mut client, vec![&mut more], policy, &search, ScanOptions { keys }).await.expect("a report");
+        report.scanned.iter_mut().chain(&mut two.scanned).for_each(|scanned| scanned.took = Duration::ZERO);
+        assert_eq!(report, two);
+    }
+    report
 }
 
 async fn search(database: &Database<'_>, body: &str, lines: &str) -> Report {

@@ -24,7 +24,7 @@ async fn rows_are_not_gathered() {
     let identifiers = Identifier::lines("email=user99999@example.org\nother=user1", None).expect("lines");
     let search = Search::new(identifiers, 4, true).expect("a search");
     let before = most();
-    let report = scan(&mut client, &policy, &search, ScanOptions { keys: 5 }).await.expect("a report");
+    let report = scan(&mut client, Vec::new(), &policy, &search, ScanOptions { keys: 5 }).await.expect("a report");
     let grown = most() - before;
     let bytes: u64 = report.scanned.iter().map(|scanned| scanned.bytes).sum();
     assert!(bytes > 60_000_000, "{bytes}");

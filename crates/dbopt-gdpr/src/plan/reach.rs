@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dbopt_finding::Finding;
+use futures_util::future::try_join_all;
 use tokio_postgres::Transaction;
 
 use super::{
@@ -53,10 +54,12 @@ impl<'a, 'b> Reach<'a, 'b> {
             fates.iter().map(goes).map(|(id, keys)| (id, keys, true)).collect();
         while let Some((table, keys, is_own)) = open.pop() {
             let graph = self.graph;
-            for edge in graph.edges_to(table).filter(|edge| matters(edge)) {
+            let edges: Vec<&Edge> = graph.edges_to(table).filter(|edge| matters(edge)).collect();
+            let referring = try_join_all(edges.iter().map(|edge| self.referring(edge, &keys))).await?;
+            for (edge, referring) in edges.into_iter().zip(referring) {
                 let mut along = Vec::new();
                 let mut cascaded = Vec::new();
-                for key in self.referring(edge, &keys).await? {
+                for key in referring {
                     match fates.get(&edge.child).and_then(|rows| rows.get(&key)) {
                         Some(Fate::Delete) => {}
                         Some(Fate::Along) if is_own => along.push(key),

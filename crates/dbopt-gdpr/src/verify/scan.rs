@@ -2,11 +2,12 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::atomic::{AtomicUsize, Ordering},
     time::Instant,
 };
 
 use dbopt_sql::quote_ident;
-use futures_util::TryStreamExt as _;
+use futures_util::{TryStreamExt as _, future::try_join_all};
 use tokio_postgres::{
     Client, IsolationLevel, Transaction,
     types::{ToSql, Type},
@@ -34,12 +35,16 @@ pub struct ScanOptions {
 }
 
 /// Searches a database. It only reads, a transaction for each table, so that no snapshot is held for longer than a table takes; memory is
-/// that of the largest row.
+/// that of the largest row of each session.
+///
+/// Sessions of `more` to the same database take tables, too. The server's part takes longer than the search here, so that a second session
+/// on a machine with two processors nearly halves the time.
 ///
 /// # Errors
-/// When the catalogue cannot be read or the connection breaks. A table that cannot be read is in the report.
+/// When the catalogue cannot be read or a connection breaks. A table that cannot be read is in the report.
 pub async fn scan(
     client: &mut Client,
+    more: Vec<&mut Client>,
     policy: &GdprPolicy,
     search: &Search,
     options: ScanOptions,
@@ -57,23 +62,54 @@ pub async fn scan(
         let why = format!("shorter than {} characters, as the policy says", policy.verify.shortest);
         report.skipped.push(Skipped { place: format!("identifier `{}`", identifier.name), why, expected: false });
     }
-    for place in &places {
+    let next = AtomicUsize::new(0);
+    let sessions = std::iter::once(client).chain(more);
+    let work = sessions.map(|client| some(client, &places, &next, policy, search, options));
+    let mut done: Vec<_> = try_join_all(work).await?.into_iter().flatten().collect();
+    done.sort_by_key(|(at, _)| *at);
+    for (_, found) in done {
+        match found {
+            Ok((scanned, hits)) => {
+                report.scanned.push(scanned);
+                report.hits.extend(hits);
+            }
+            Err(skipped) => report.skipped.push(skipped),
+        }
+    }
+    Ok(report)
+}
+
+/// What was found in a place, or why it was not searched.
+type Outcome = Result<(Scanned, Vec<Hit>), Skipped>;
+
+/// Searches one place after the other that no other session has taken.
+async fn some(
+    client: &mut Client,
+    places: &[Place],
+    next: &AtomicUsize,
+    policy: &GdprPolicy,
+    search: &Search,
+    options: ScanOptions,
+) -> Result<Vec<(usize, Outcome)>, Error> {
+    let mut done = Vec::new();
+    loop {
+        let at = next.fetch_add(1, Ordering::Relaxed);
+        let Some(place) = places.get(at) else { return Ok(done) };
         let transaction = begin(client).await?;
         let mut scan = Scan::new(place, search, options);
         match scan.run(&transaction).await {
             Ok(scanned) => {
-                report.scanned.push(scanned);
                 let kept = |column: &str| place.table.as_ref().and_then(|table| kept(policy, table, column));
-                report.hits.extend(scan.finish(&transaction, kept).await?);
+                let hits = scan.finish(&transaction, kept).await?;
                 end(transaction).await?;
+                done.push((at, Ok((scanned, hits))));
             }
             Err(Error::Query { code: Some(_), said, .. } | Error::Hidden(said)) => {
-                report.skipped.push(Skipped { place: place.name.clone(), why: said, expected: false });
+                done.push((at, Err(Skipped { place: place.name.clone(), why: said, expected: false })));
             }
             Err(broken) => return Err(broken),
         }
     }
-    Ok(report)
 }
 
 /// The identifiers of a person, from the rows that were found: for a search after these rows are gone.

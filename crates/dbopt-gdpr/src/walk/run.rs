@@ -6,6 +6,7 @@ use std::{
 };
 
 use dbopt_sql::quote_ident;
+use futures_util::future::try_join_all;
 use tokio_postgres::{
     Row as PgRow, Transaction,
     error::SqlState,
@@ -274,6 +275,33 @@ struct Pending {
     owner: Option<Key>,
 }
 
+/// A reference to be followed.
+struct Ask {
+    edge: EdgeId,
+    /// The table whose rows are found.
+    finds: NodeId,
+    class: Class,
+    sql: String,
+    /// How many columns say whose a row is, where another reference does.
+    owner: Option<usize>,
+}
+
+/// What a reference leads to, and when that was known.
+async fn query(
+    transaction: &Transaction<'_>,
+    graph: &Graph,
+    asked: &Ask,
+    keys: &[Key],
+) -> Result<(Vec<PgRow>, Instant), Error> {
+    let mut rows = Vec::new();
+    for chunk in keys.chunks(MOST_KEYS) {
+        rows.extend(
+            ask(transaction, &asked.sql, &KeyArrays::of(chunk), || format!("`{}`", graph.edge(asked.edge))).await?,
+        );
+    }
+    Ok((rows, Instant::now()))
+}
+
 impl<'a> Walk<'a> {
     fn new(graph: &'a Graph, policy: &GdprPolicy, root: NodeId, has_utf8: bool) -> Self {
         let ids = || (0..graph.nodes.len()).map(NodeId);
@@ -314,8 +342,8 @@ impl<'a> Walk<'a> {
         keys: &[Key],
     ) -> Result<(), Error> {
         let graph = self.graph;
+        let mut asks: Vec<Ask> = Vec::new();
         for edge in graph.edges_to(table).filter(|edge| edge.is_followed()) {
-            let child = graph.node(edge.child);
             let owner = self.owners[edge.child.0].filter(|owner| *owner != edge.id);
             let extra: Vec<String> = owner
                 .map(|owner| &graph.edge(owner).child_columns)
@@ -324,70 +352,55 @@ impl<'a> Walk<'a> {
                 .map(|name| format!("c.{}::text", quote_ident(name)))
                 .collect();
             let sql = sql::children(graph, edge, &extra, self.has_utf8);
-            let width = child.identity.width();
             let class = class.min(edge.class.unwrap_or(class));
-            for row in self.query(transaction, edge.id, &sql, keys).await? {
-                // A key column is never NULL.
-                let Some(key) = texts(&row, 0, width) else { continue };
-                match owner {
-                    Some(_) if self.found[edge.child.0].get(&key).is_none_or(|known| known.class < class) => {
-                        let owner = texts(&row, width, extra.len());
-                        // Who is gone owns nothing; an answer to somebody is not the person's by that.
-                        if owner.is_none() && !edge.is_to_itself() {
-                            self.put(edge.child, key, class, Some(edge.id));
-                        } else {
-                            self.pending.push(Pending { table: edge.child, key, class, edge: edge.id, owner });
-                        }
-                    }
-                    _ => self.put(edge.child, key, class, Some(edge.id)),
-                }
-            }
+            asks.push(Ask { edge: edge.id, finds: edge.child, class, sql, owner: owner.map(|_| extra.len()) });
         }
         for edge in graph.edges_from(table).filter(|edge| edge.parents) {
             let class = class.min(graph.node(edge.parent).class.unwrap_or(Class::Lookup));
-            if !class.is_followed() {
-                continue;
+            if class.is_followed() {
+                let sql = sql::parents(graph, edge);
+                asks.push(Ask { edge: edge.id, finds: edge.parent, class, sql, owner: None });
             }
-            let width = graph.node(edge.parent).identity.width();
-            for row in self.query(transaction, edge.id, &sql::parents(graph, edge), keys).await? {
-                if let Some(key) = texts(&row, 0, width) {
-                    self.put(edge.parent, key, class, Some(edge.id));
+        }
+        // The server answers one after the other, and does not wait for this side in between.
+        let mut begun = Instant::now();
+        let answers = try_join_all(asks.iter().map(|ask| query(transaction, graph, ask, keys))).await?;
+        for (ask, (rows, ended)) in asks.iter().zip(answers) {
+            self.count(ask.edge, keys.len(), rows.len(), ended.saturating_duration_since(begun));
+            begun = ended;
+            let width = graph.node(ask.finds).identity.width();
+            for row in rows {
+                // A key column is never NULL.
+                let Some(key) = texts(&row, 0, width) else { continue };
+                match ask.owner {
+                    Some(columns) if self.found[ask.finds.0].get(&key).is_none_or(|known| known.class < ask.class) => {
+                        let owner = texts(&row, width, columns);
+                        // Who is gone owns nothing; an answer to somebody is not the person's by that.
+                        if owner.is_none() && !graph.edge(ask.edge).is_to_itself() {
+                            self.put(ask.finds, key, ask.class, Some(ask.edge));
+                        } else {
+                            let Ask { edge, finds: table, class, .. } = *ask;
+                            self.pending.push(Pending { table, key, class, edge, owner });
+                        }
+                    }
+                    _ => self.put(ask.finds, key, ask.class, Some(ask.edge)),
                 }
             }
         }
         Ok(())
     }
 
-    async fn query(
-        &mut self,
-        transaction: &Transaction<'_>,
-        edge: EdgeId,
-        sql: &str,
-        keys: &[Key],
-    ) -> Result<Vec<PgRow>, Error> {
-        let began = Instant::now();
-        let mut rows = Vec::new();
-        for chunk in keys.chunks(MOST_KEYS) {
-            let what = || format!("`{}`", self.graph.edge(edge));
-            rows.extend(ask(transaction, sql, &KeyArrays::of(chunk), what).await?);
-        }
-        let asked = Asked {
-            edge,
-            queries: u32::try_from(keys.len().div_ceil(MOST_KEYS)).unwrap_or(u32::MAX),
-            keys: keys.len(),
-            rows: rows.len(),
-            took: began.elapsed(),
-        };
+    fn count(&mut self, edge: EdgeId, keys: usize, rows: usize, took: Duration) {
+        let queries = u32::try_from(keys.div_ceil(MOST_KEYS)).unwrap_or(u32::MAX);
         match self.asked.iter_mut().find(|other| other.edge == edge) {
             Some(other) => {
-                other.queries += asked.queries;
-                other.keys += asked.keys;
-                other.rows += asked.rows;
-                other.took += asked.took;
+                other.queries += queries;
+                other.keys += keys;
+                other.rows += rows;
+                other.took += took;
             }
-            None => self.asked.push(asked),
+            None => self.asked.push(Asked { edge, queries, keys, rows, took }),
         }
-        Ok(rows)
     }
 
     /// Takes in the rows whose owner was found after them, and says whether there was any.

@@ -187,6 +187,9 @@ pub(crate) struct GdprVerify {
     /// Show the keys of the first rows of each hit, which may be data of a person themselves
     #[arg(long)]
     pub(crate) keys: bool,
+    /// How many tables are read at once, each in a session of its own
+    #[arg(short, long, value_name = "N", default_value = "2")]
+    pub(crate) jobs: std::num::NonZeroU8,
     /// Output format
     #[arg(long, value_enum, default_value_t = ReportFormat::Table, help_heading = "Output")]
     pub(crate) format: ReportFormat,

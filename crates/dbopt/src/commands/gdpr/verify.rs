@@ -49,9 +49,17 @@ pub(super) fn run(context: &Context, args: &GdprVerify) -> Result<Exit, Failure>
         let search = Search::new(wanted, policy.verify.shortest, policy.verify.hashes)
             .map_err(|error| Failure::usage(error.to_string()))?;
         let options = ScanOptions { keys: if args.keys { MOST_KEYS } else { 0 } };
-        let report = connect::or_interrupted(context, scan(session.client_mut(), &policy, &search, options)).await?;
+        let mut more = Vec::new();
+        for _ in 1..args.jobs.get() {
+            more.push(connect::open_as(context, &args.connection, &super::super::re_encrypt::counting()).await?);
+        }
+        let clients = more.iter_mut().map(dbopt_pg::Session::client_mut).collect();
+        let searching = scan(session.client_mut(), clients, &policy, &search, options);
+        let report = connect::or_interrupted(context, searching).await?;
         let report = report.map_err(|error: Error| failure(error))?;
-        session.close().await;
+        for session in std::iter::once(session).chain(more) {
+            session.close().await;
+        }
         Ok(report)
     })?;
     let view = VerifyReportView::new(&report);
