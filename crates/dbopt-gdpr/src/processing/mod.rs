@@ -40,8 +40,15 @@ pub struct Activity {
     pub recipients: Option<Vec<String>>,
     /// Recipients outside of the union, each with the ground.
     pub transfers: Vec<String>,
-    /// Until when data is kept.
-    pub limits: Vec<String>,
+    /// How long data is kept for it, whatever the table.
+    pub retention: Option<String>,
+}
+
+impl Activity {
+    /// Until when data is kept, for the purpose and by table.
+    pub fn limits(&self) -> impl Iterator<Item = &str> {
+        self.retention.iter().chain(self.data.iter().flat_map(|data| &data.limits)).map(String::as_str)
+    }
 }
 
 /// Data of one table that is for one purpose.
@@ -53,6 +60,8 @@ pub struct Data {
     pub about: Option<String>,
     /// Its columns with data of persons, each with what it is.
     pub columns: Vec<(String, Option<String>)>,
+    /// Until when its rows and fields are kept.
+    pub limits: Vec<String>,
 }
 
 /// Something that the article asks for and the policy does not say.
@@ -97,6 +106,9 @@ pub fn record(policy: &GdprPolicy) -> Record {
         policy.purposes.iter().map(|(name, purpose)| activity(policy, name, purpose)).collect();
     for activity in &activities {
         let of = |what: &str| format!("{what} for the purpose `{}`", activity.purpose);
+        if activity.persons.is_empty() && !activity.data.is_empty() && !policy.subjects.is_empty() {
+            miss('c', of("who the persons are"), "Write the `[[reference]]` by which a table leads to a subject's.");
+        }
         if activity.data.is_empty() {
             miss(
                 'c',
@@ -121,8 +133,9 @@ pub fn record(policy: &GdprPolicy) -> Record {
                 "Write `recipients`, and an empty list when data is given to nobody.",
             );
         }
-        if activity.limits.is_empty() && !activity.data.is_empty() {
-            miss('f', of("until when data is kept"), "Write `retention` for the purpose or its tables.");
+        for data in activity.data.iter().filter(|data| activity.retention.is_none() && data.limits.is_empty()) {
+            let what = of(&format!("until when the data in `{}` is kept", data.table));
+            miss('f', what, "Write `retention` for the purpose, or for the table.");
         }
     }
     if controller.security.is_empty() {
@@ -147,7 +160,7 @@ fn activity(policy: &GdprPolicy, name: &str, purpose: &Purpose) -> Activity {
         data: Vec::new(),
         recipients: purpose.recipients.clone(),
         transfers: purpose.transfers.clone(),
-        limits: purpose.retention.map(|keep| format!("{keep}")).into_iter().collect(),
+        retention: purpose.retention.map(|keep| keep.to_string()),
     };
     let people = people::by_table(policy);
     for rule in personal(policy) {
@@ -166,9 +179,9 @@ fn activity(policy: &GdprPolicy, name: &str, purpose: &Purpose) -> Activity {
                 activity.persons.push(person.clone());
             }
         }
-        activity.limits.extend(limits(rule, &columns));
+        let limits = limits(rule, &columns);
         let columns = columns.into_iter().map(|(name, column)| (name.clone(), column.about.clone())).collect();
-        activity.data.push(Data { table: rule.table.to_string(), about: rule.about.clone(), columns });
+        activity.data.push(Data { table: rule.table.to_string(), about: rule.about.clone(), columns, limits });
     }
     activity.persons.sort_by_key(|name| policy.subjects.iter().position(|subject| subject.name == *name));
     activity

@@ -21,7 +21,7 @@ const WHOLE: &str = "[pseudonym]\nid = 'k'\nkey = 'env:PATH'\n\
     column.email = { about = 'The address.', erase = 'hmac', purpose = 'news' }\n\
     retention = { column = 'left_at', keep = '90d' }\n\
     [[table]]\nname = 'public.author'\nclass = 'owned'\npurpose = 'news'\n\
-    column.pen = { about = 'The pen name.', erase = 'encrypt' }\n\
+    column.pen = { about = 'The pen name.', erase = 'encrypt' }\nretention = { column = 'at', keep = '30d' }\n\
     [[table]]\nname = 'public.\"Invoice\"'\nclass = 'owned'\nabout = 'What was paid.'\npurpose = 'sale'\nerase = 'keep'\n\
     keep = { basis = 'tax', column = 'at', for = '3653d' }\n\
     [[reference]]\nfrom = 'public.\"Invoice\"'\nto = 'public.customer'\ncolumns = ['customer_id']\nclass = 'owned'\n\
@@ -47,12 +47,12 @@ fn purposes_are_activities() {
                 one.persons.join(" "),
                 data.join(" "),
                 one.recipients,
-                one.limits.join("; ")
+                one.limits().collect::<Vec<_>>().join("; ")
             )
         })
         .collect();
     insta::assert_snapshot!(lines.join("\n"), @r#"
-    news, consent: customer author | public.customer(email) public.author(pen) | Some(["the printer"]) | `public.customer`: 90d after `left_at`
+    news, consent: customer author | public.customer(email) public.author(pen) | Some(["the printer"]) | `public.customer`: 90d after `left_at`; `public.author`: 30d after `at`
     sale, contract: customer | public.customer(name) public."Invoice"() | Some([]) | 365d; `public.customer`: 90d after `left_at`; `public."Invoice"`, also when erasure is asked for: 3653d after `at` (tax)
     "#);
     insta::assert_snapshot!(record.measures.join("\n"), @"
@@ -88,7 +88,8 @@ fn what_the_policy_does_not_say_is_missing_by_its_point() {
     (c) what the rows of `public.visit` are, for the purpose `sale`
     (d) to whom data is given for the purpose `idle`
     (d) to whom data is given for the purpose `sale`
-    (f) until when data is kept for the purpose `sale`
+    (f) until when the data in `public.customer` is kept for the purpose `sale`
+    (f) until when the data in `public.visit` is kept for the purpose `sale`
     (g) technical and organisational measures of security in words
     ");
 }

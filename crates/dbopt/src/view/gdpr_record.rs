@@ -101,7 +101,7 @@ impl RecordView {
             data: one.data.iter().map(data).collect(),
             recipients: one.recipients.clone(),
             transfers: one.transfers.clone(),
-            limits: one.limits.clone(),
+            limits: one.limits().map(str::to_owned).collect(),
         };
         let mut missing: Vec<MissingView> = record
             .missing
