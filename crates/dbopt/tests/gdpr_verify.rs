@@ -71,7 +71,7 @@ fn what_cannot_be_searched_for_is_one_error() {
     let shop = Shop::new();
     shop.verify(&["--identifiers", "-"], "ann@example.org\n").fails(2, "line 1 is not `name=value`");
     shop.verify(&["--identifiers", "-"], "\n# nobody\n").fails(2, "no identifier to search for");
-    shop.verify(&["--subject", "999333"], "").fails(2, "there is no `customer` with this key");
+    shop.verify(&["--subject", "999333"], "").fails(1, "there is no `customer` with this key");
     shop.verify(&[], "").fails(2, "--identifiers");
     let bad = shop.verify(&["--identifiers", "/nowhere/at/all"], "");
     bad.fails(2, "/nowhere/at/all");
