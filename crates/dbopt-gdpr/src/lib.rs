@@ -30,12 +30,12 @@ pub use erase::{
 pub use graph::{By, Edge, EdgeId, ForeignKey, Graph, Identity, KeyColumn, Node, NodeColumn, NodeId, OnDelete};
 
 pub use plan::{
-    Effect, Kept, LargeObjects, Lock, MissingIndex, Part, Plan, SUBJECT_CONTEXT, Sealed, SealedBy, Statement,
+    Apart, Effect, Kept, LargeObjects, Lock, MissingIndex, Part, Plan, SUBJECT_CONTEXT, Sealed, SealedBy, Statement,
     StatementKind, TablePlan, Value, Whose, plan, pseudonym,
 };
 pub use policy::{
-    Basis, Class, ColumnErase, ColumnRule, ControllerRule, Detach, GdprPolicy, Hash, HoldRule, HoldSource, Holiday,
-    IdentifierRule, Keep, Match, PseudonymError, PseudonymKey, Purpose, ReferenceErase, ReferenceKind, ReferenceRule,
-    RequestRule, Retention, RowErase, SubjectRule, TableName, TableRule, VerifyScope,
+    Basis, Class, ColumnErase, ColumnRule, ControllerRule, Detach, EraseRule, GdprPolicy, Hash, HoldRule, HoldSource,
+    Holiday, IdentifierRule, Keep, Match, PseudonymError, PseudonymKey, Purpose, ReferenceErase, ReferenceKind,
+    ReferenceRule, RequestRule, Retention, RowErase, SubjectRule, TableName, TableRule, VerifyScope,
 };
 pub use walk::{Asked, Error, Found, Key, KeyArrays, Others, Row, Subject, Walked, walk};

@@ -1,6 +1,6 @@
-//! `dbopt gdpr erase`, ended in every way at random moments. Whenever it is ended, either all is as it was or all is as an undisturbed
-//! erasure leaves it, and the audit record says which; the same confirmation again leaves the same. Nowhere is anything of the person that
-//! dbopt wrote.
+//! `dbopt gdpr erase`, ended in every way at random moments, in one transaction and in parts. Whenever it is ended, either all is as it was
+//! or all is as an undisturbed erasure leaves it, or parts are gone, and the audit record says which; nobody else's row has changed, and the
+//! same confirmation again leaves the same as one transaction. Nowhere is anything of the person that dbopt wrote.
 //!
 //! A handful of points every day; `cargo xtask torture gdpr` for more.
 
@@ -46,7 +46,7 @@ const SCHEMA: &str = "
 const PERSON: &str = "person-7-key";
 const IDENTIFIERS: [&str; 3] = [PERSON, "mail7@example.org", "+49 555 007"];
 
-fn policy() -> String {
+fn policy(most: u32) -> String {
     let table = |name: &str, class: &str, plain: &str, rest: &str| {
         let plain = plain.replace(' ', "', '");
         format!("[[table]]\nname = 'public.{name}'\nclass = '{class}'\nplain = ['{plain}']\n{rest}\n")
@@ -59,6 +59,7 @@ fn policy() -> String {
         "policy = 'gdpr'\nversion = 1\n[pseudonym]\nid = 'k1'\nkey = 'env:GDPR_KEY'\n\
          [[subject]]\nname = 'person'\ntable = 'public.person'\nkey = ['id']\n"
             .to_owned(),
+        format!("[erase]\nmost_rows_at_once = {most}\n"),
         table("person", "owned", "id home", "column.email.erase = 'redact'\ncolumn.phone.erase = 'null'"),
         table("home", "owned", "id owner", "column.street.erase = 'null'"),
         table("orders", "owned", "id person", "column.note.erase = 'null'"),
@@ -87,11 +88,26 @@ fn rows(database: &Database<'_>) -> Vec<(&'static str, String)> {
     ["person", "home", "orders", "item", "message", "visit", "invoice"].map(digest).to_vec()
 }
 
+/// The rows of others, which are never touched.
+const OTHERS: &str = "
+    SELECT md5(concat_ws(' ', (SELECT string_agg(p::text, ' ' ORDER BY id) FROM person p WHERE id <> 'person-' || 7 || '-key'),
+        (SELECT string_agg(h::text, ' ' ORDER BY id) FROM home h WHERE id <> 7),
+        (SELECT string_agg(o::text, ' ' ORDER BY id) FROM orders o WHERE person <> 'person-' || 7 || '-key'),
+        (SELECT string_agg(i::text, ' ' ORDER BY order_id, line) FROM item i WHERE order_id % 2 = 1 AND 1 + order_id % 20 <> 7),
+        (SELECT string_agg(v::text, ' ' ORDER BY v) FROM visit v WHERE person <> 'person-' || 7 || '-key'),
+        (SELECT string_agg(concat(id, body), ' ' ORDER BY id) FROM message), (SELECT string_agg(concat(id, name, paid), ' ' ORDER BY id) FROM invoice)))";
+
 /// How the records of an erasure follow each other: beginnings, and ends with what they say.
 fn ledger(database: &Database<'_>) -> Vec<String> {
     let sql = "SELECT concat_ws(' ', details::json ->> 'stage', details::json ->> 'outcome', details::json ->> 'begun')
         FROM dbopt.audit_record ORDER BY sequence";
     database.query(sql).into_iter().filter_map(|row| row.into_iter().next().flatten()).collect()
+}
+
+/// How long it took from the first record to the last.
+fn works(database: &Database<'_>) -> Duration {
+    let seconds = database.value("SELECT extract(epoch FROM max(time) - min(time)) FROM dbopt.audit_record");
+    Duration::from_secs_f64(seconds.parse().expect("a number"))
 }
 
 /// A server with a database of which each point has a copy.
@@ -104,7 +120,10 @@ struct Arena<'a> {
     /// What an undisturbed erasure leaves.
     erased: Vec<(&'static str, String)>,
     before: Vec<(&'static str, String)>,
+    others: String,
+    /// How long one takes that nobody disturbs, and how long from its first record to its last.
     took: Duration,
+    works: Duration,
     random: Random,
     seed: u64,
     /// Everything that dbopt has printed.
@@ -118,8 +137,9 @@ impl<'a> Arena<'a> {
         template.execute(SCHEMA);
         assert_eq!(dbopt(&["migrate", "up", "-d", &template.conn_string()]).code, 0);
         let folder = tempfile::tempdir().expect("a folder");
-        std::fs::write(folder.path().join("gdpr.toml"), policy()).expect("written");
-        let before = rows(&template);
+        // What one transaction leaves.
+        std::fs::write(folder.path().join("gdpr.toml"), policy(1_000_000)).expect("written");
+        let (before, others) = (rows(&template), template.value(OTHERS));
         let mut arena = Self {
             cluster,
             template,
@@ -127,7 +147,9 @@ impl<'a> Arena<'a> {
             host,
             erased: Vec::new(),
             before,
+            others,
             took: Duration::ZERO,
+            works: Duration::ZERO,
             random: Random::new(seed),
             seed,
             printed: String::new(),
@@ -137,10 +159,24 @@ impl<'a> Arena<'a> {
         let since = Instant::now();
         let undisturbed = arena.finish(&copy, &approval);
         assert_eq!(undisturbed["outcome"], "done");
-        arena.took = since.elapsed();
+        (arena.took, arena.works) = (since.elapsed(), works(&copy));
         arena.erased = rows(&copy);
+        assert_eq!(copy.value(OTHERS), arena.others);
         assert!(arena.before.iter().zip(&arena.erased).all(|(one, other)| one.1 != other.1), "every table is changed");
         arena
+    }
+
+    /// Erases in transactions of so many rows, which leaves the same.
+    fn in_parts(mut self, most: u32) -> Self {
+        std::fs::write(self.folder.path().join("gdpr.toml"), policy(most)).expect("written");
+        let copy = self.copy();
+        let approval = self.approval(&copy);
+        let since = Instant::now();
+        assert_eq!(self.finish(&copy, &approval)["outcome"], "done");
+        (self.took, self.works) = (since.elapsed(), works(&copy));
+        assert_eq!((rows(&copy), copy.value(OTHERS)), (self.erased.clone(), self.others.clone()));
+        assert!(ledger(&copy).iter().filter(|record| record.starts_with("part")).count() > 10, "it goes in parts");
+        self
     }
 
     fn copy(&self) -> Database<'a> {
@@ -195,8 +231,16 @@ impl<'a> Arena<'a> {
         if let Some(host) = self.host {
             target = target.replace(&self.cluster.socket_dir().display().to_string(), host);
         }
-        let wait = self.took.mul_f64(self.random.below(1000) as f64 / 1000.0);
         let mut child = self.start(&target, &["--confirm", &approval]);
+        let mut wait = self.took;
+        if point % 4 != 3 {
+            // Most moments are after it has begun to do something.
+            wait = self.works;
+            while ledger(&copy).is_empty() && child.try_wait().expect("looked").is_none() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+        let wait = wait.mul_f64(self.random.below(1000) as f64 / 1000.0);
         std::thread::sleep(wait);
         let is_running = child.try_wait().expect("looked").is_none();
         let context = format!("seed {}, point {point}: {way} {wait:.1?} into it", self.seed);
@@ -224,26 +268,33 @@ impl<'a> Arena<'a> {
         if way == "network" {
             network::set(true);
         }
-        // All or nothing, and the record says which.
+        // All or nothing, or so many parts, and the record says which.
         let (left, records) = (rows(&copy), ledger(&copy));
-        let is_done = records.iter().any(|record| record.starts_with("ended done"));
-        assert_eq!(left, if is_done { self.erased.clone() } else { self.before.clone() }, "{context}: {records:?}");
-        assert!(records.len() <= 2 && (ended.code != 0 || is_done), "{context}: {records:?} {ended:?}");
-        let is_open = records == ["begun"];
+        let count = |records: &[String], is: &str| records.iter().filter(|record| record.starts_with(is)).count();
+        let (is_done, parts) = (count(&records, "ended done") == 1, count(&records, "part"));
+        match (is_done, parts) {
+            (true, _) => assert_eq!(left, self.erased, "{context}: {records:?}"),
+            (_, 0) => assert_eq!(left, self.before, "{context}: {records:?}"),
+            _ => assert!(left != self.before && left != self.erased, "{context}: {records:?}"),
+        }
+        assert_eq!(copy.value(OTHERS), self.others, "{context}: rows of others");
+        assert!(records.len() - parts <= 2 && (ended.code != 0 || is_done), "{context}: {records:?} {ended:?}");
+        let is_open = count(&records, "begun") == 1 && count(&records, "ended") == 0;
         let again = self.finish(&copy, &approval);
         assert_eq!(again["outcome"], if is_done { "done-before" } else { "done" }, "{context}");
-        assert_eq!(again["died"], if is_open { json!([1]) } else { json!([]) }, "{context}");
-        assert_eq!(rows(&copy), self.erased, "{context}");
-        let (all, count) = (ledger(&copy), |records: &[String], is: &str| {
-            records.iter().filter(|record| record.starts_with(is)).count()
-        });
+        let goes_on = is_open && parts > 0;
+        assert_eq!(again["resumed"], if goes_on { json!(1) } else { json!(null) }, "{context}");
+        assert_eq!(again["died"], if is_open && !goes_on { json!([1]) } else { json!([]) }, "{context}");
+        assert_eq!((rows(&copy), copy.value(OTHERS)), (self.erased.clone(), self.others.clone()), "{context}");
+        let all = ledger(&copy);
         assert_eq!((count(&all, "ended done"), count(&all, "begun")), (1, count(&all, "ended")), "{context}: {all:?}");
-        assert_eq!(count(&all, "ended not-done"), usize::from(is_open), "{context}: {all:?}");
+        assert_eq!(count(&all, "ended not-done"), usize::from(is_open && !goes_on), "{context}: {all:?}");
         assert_eq!(dbopt(&["audit", "verify", "-d", &copy.conn_string()]).code, 0, "{context}");
         self.printed += &dbopt(&["audit", "export", "-d", &copy.conn_string()]).stdout;
         // In the middle is where it had begun and was not done.
         let is_amid = is_running && !is_done && !records.is_empty();
-        eprintln!("{context}: {}", if is_amid { "in the middle" } else { "before or after" });
+        let place = if is_amid { "in the middle" } else { "before or after" };
+        eprintln!("{context}: {place}, {parts} parts");
         is_amid
     }
 
@@ -280,9 +331,16 @@ fn number(name: &str, otherwise: u64) -> u64 {
 
 #[test]
 fn an_erasure_that_is_ended_is_done_or_not() {
-    let points = number("DBOPT_TORTURE_POINTS", 4);
+    let points = number("DBOPT_TORTURE_POINTS", 6) * 2 / 5;
     let cluster = cluster("0").start().expect("a cluster");
-    Arena::new(&cluster, None).points(points - points / 5, &["client", "backend", "server"]);
+    Arena::new(&cluster, None).points(points, &["client", "backend", "server"]);
+}
+
+#[test]
+fn an_erasure_in_parts_that_is_ended_goes_on() {
+    let points = number("DBOPT_TORTURE_POINTS", 6) * 2 / 5;
+    let cluster = cluster("0").start().expect("a cluster");
+    Arena::new(&cluster, None).in_parts(500).points(points, &["server", "client", "backend"]);
 }
 
 #[test]
@@ -318,5 +376,9 @@ fn a_network_is_cut() {
         return;
     }
     let cluster = cluster("0").listen_on_loopback().start().expect("a cluster");
-    Arena::new(&cluster, Some("127.0.0.1")).points((number("DBOPT_TORTURE_POINTS", 1) / 5).max(1), &["network"]);
+    let points = number("DBOPT_TORTURE_POINTS", 1).div_ceil(10);
+    Arena::new(&cluster, Some("127.0.0.1")).points(points, &["network"]);
+    if points > 1 {
+        Arena::new(&cluster, Some("127.0.0.1")).in_parts(500).points(points, &["network"]);
+    }
 }

@@ -63,6 +63,14 @@ impl Erasure<'_> {
                 bytes.text(&value.column).text(value.how.name());
             }
         }
+        let apart = plan.apart.map_or((0, 0), |apart| (apart.statements, apart.rows));
+        bytes.count(apart.0).count(apart.1);
+        self.frame(plan, &mut bytes);
+        Approval { as_of: plan.as_of, digest: self.pseudonyms.pseudonym(CONTEXT, &bytes.0) }
+    }
+
+    /// What a plan says beside its statements.
+    pub(super) fn frame(&self, plan: &Plan, bytes: &mut Bytes) {
         bytes.count(plan.effects.len());
         for effect in &plan.effects {
             bytes.text(&self.graph.edge(effect.edge).to_string()).text(effect.action.name()).count(effect.rows);
@@ -85,7 +93,6 @@ impl Erasure<'_> {
         for key in self.keys {
             bytes.text(key.purpose.as_str()).raw(key.subject.bytes());
         }
-        Approval { as_of: plan.as_of, digest: self.pseudonyms.pseudonym(CONTEXT, &bytes.0) }
     }
 }
 
@@ -101,10 +108,10 @@ fn name(kind: StatementKind) -> &'static str {
 
 /// Bytes of which no two plans have the same: each part is behind its length.
 #[derive(Default)]
-struct Bytes(Vec<u8>);
+pub(super) struct Bytes(pub(super) Vec<u8>);
 
 impl Bytes {
-    fn count(&mut self, count: usize) -> &mut Self {
+    pub(super) fn count(&mut self, count: usize) -> &mut Self {
         self.0.extend((count as u64).to_be_bytes());
         self
     }
@@ -115,11 +122,11 @@ impl Bytes {
         self
     }
 
-    fn text(&mut self, text: &str) -> &mut Self {
+    pub(super) fn text(&mut self, text: &str) -> &mut Self {
         self.raw(text.as_bytes())
     }
 
-    fn keys(&mut self, keys: &[Key]) -> &mut Self {
+    pub(super) fn keys(&mut self, keys: &[Key]) -> &mut Self {
         self.count(keys.len());
         for key in keys {
             self.count(key.len());

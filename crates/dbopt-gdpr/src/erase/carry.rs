@@ -11,6 +11,7 @@ use tokio_postgres::{
 use super::{
     Approval, EraseError, Erased, Erasure,
     ledger::{Ledger, durable},
+    parts::Progress,
     sealed,
     witness::Witness,
 };
@@ -26,25 +27,23 @@ const VALUE_CONTEXT: &str = "gdpr.value";
 const COLUMN_CONTEXT: &str = "gdpr.column";
 
 impl Erasure<'_> {
-    /// Does what was approved, and records that, in one transaction.
+    /// Does what was approved, or what is left of it, and records that, in one transaction.
     pub(super) async fn carry(
         &self,
         client: &mut Client,
         ledger: &Ledger,
         first: &Plan,
         approved: &Approval,
-        begun: u64,
+        progress: &Progress,
     ) -> Result<Erased, EraseError> {
-        let transaction = client.transaction().await.map_err(|error| failed("a transaction", &error))?;
-        durable(&transaction).await?;
-        guarded(&transaction).await?;
-        let wait = self.policy.run.options.backoff.limit().as_millis();
-        let set = format!("SET LOCAL lock_timeout = {wait}");
-        transaction.batch_execute(&set).await.map_err(|error| failed("the settings", &error))?;
-        self.lock(&transaction, first).await?;
+        let transaction = self.begin(client).await?;
+        self.lock(&transaction, &first.statements[first.apart.map_or(0, |apart| apart.statements)..]).await?;
         // Nobody can change these rows now, nor refer to them anew by a foreign key.
         let (_, plan) = self.plan(&transaction, approved.as_of).await?;
-        self.agreed(&plan, approved)?;
+        match &progress.left {
+            Some(left) => self.is_left(&plan, left)?,
+            None => self.agreed(&plan, approved)?,
+        }
         let numbers = sealed::numbers(self, &transaction).await?;
         let witness = Witness::begin(&transaction).await?;
         for statement in &plan.statements {
@@ -52,10 +51,10 @@ impl Erasure<'_> {
         }
         let checked = transaction.batch_execute("SET CONSTRAINTS ALL IMMEDIATE").await;
         checked.map_err(|error| failed("what was to be checked at the end", &error))?;
-        let findings = witness.end(&transaction, self.graph, &plan).await?;
+        let findings = witness.end(&transaction, self.graph, &plan.statements, &plan.effects).await?;
         let keys = sealed::destroy(self, &transaction, &numbers).await?;
-        let (deleted, changed) = (plan.deleted(), plan.changed());
-        let record = ledger.done(&transaction, begun, self, approved, (deleted, changed, keys)).await?;
+        let (deleted, changed) = (progress.rows + plan.deleted(), plan.changed());
+        let record = ledger.done(&transaction, progress.begun, self, approved, (deleted, changed, keys)).await?;
         if let Err(error) = transaction.commit().await {
             // The server has said no, or nothing.
             return Err(match error.as_db_error() {
@@ -66,10 +65,21 @@ impl Erasure<'_> {
         Ok(Erased { deleted, changed, keys, findings, ..Erased::none(plan.subject, record, Vec::new()) })
     }
 
-    /// Locks the rows of a plan.
-    async fn lock(&self, transaction: &Transaction<'_>, plan: &Plan) -> Result<(), EraseError> {
+    /// Begins a transaction in which rows are erased.
+    pub(super) async fn begin<'a>(&self, client: &'a mut Client) -> Result<Transaction<'a>, EraseError> {
+        let transaction = client.transaction().await.map_err(|error| failed("a transaction", &error))?;
+        durable(&transaction).await?;
+        guarded(&transaction).await?;
+        let wait = self.policy.run.options.backoff.limit().as_millis();
+        let set = format!("SET LOCAL lock_timeout = {wait}");
+        transaction.batch_execute(&set).await.map_err(|error| failed("the settings", &error))?;
+        Ok(transaction)
+    }
+
+    /// Locks the rows of some statements.
+    pub(super) async fn lock(&self, transaction: &Transaction<'_>, statements: &[Statement]) -> Result<(), EraseError> {
         let mut rows: BTreeMap<NodeId, Vec<&Key>> = BTreeMap::new();
-        let of_rows = plan.statements.iter().filter(|statement| statement.kind.is_of_rows());
+        let of_rows = statements.iter().filter(|statement| statement.kind.is_of_rows());
         for part in of_rows.flat_map(|statement| &statement.parts) {
             rows.entry(part.table).or_default().extend(&part.keys);
         }
@@ -86,7 +96,12 @@ impl Erasure<'_> {
         Ok(())
     }
 
-    async fn run(&self, transaction: &Transaction<'_>, plan: &Plan, statement: &Statement) -> Result<(), EraseError> {
+    pub(super) async fn run(
+        &self,
+        transaction: &Transaction<'_>,
+        plan: &Plan,
+        statement: &Statement,
+    ) -> Result<(), EraseError> {
         match (statement.kind, &*statement.parts) {
             (StatementKind::Defer, _) => {
                 let done = transaction.batch_execute(&statement.sql).await;

@@ -1,13 +1,16 @@
 //! The ledger: records of the action `gdpr.erase` in the audit record.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use dbopt_audit::{Entry, append_in};
 use dbopt_crypto::{Pseudonym, Pseudonymizer};
 use serde_json::{Map, Value, json};
 use tokio_postgres::{Client, Transaction, types::Type};
 
-use super::{Approval, EraseError, Erasure, PersonKey};
+use super::{
+    Approval, EraseError, Erasure, PersonKey,
+    remainder::{Remainder, Sum},
+};
 use crate::{
     plan::Plan,
     walk::{Error, failed},
@@ -22,6 +25,8 @@ pub(super) enum Outcome {
     Done,
     RolledBack,
     NotDone,
+    /// Some parts are done, and no more will be by this one.
+    InPart,
 }
 
 impl Outcome {
@@ -30,6 +35,7 @@ impl Outcome {
             Self::Done => "done",
             Self::RolledBack => "rolled-back",
             Self::NotDone => "not-done",
+            Self::InPart => "in-part",
         }
     }
 }
@@ -37,13 +43,39 @@ impl Outcome {
 /// What the record says of a person so far.
 #[derive(Debug, Default)]
 pub(super) struct Before {
-    /// Records of beginnings without an end.
-    pub(super) open: Vec<u64>,
+    /// Beginnings without an end.
+    pub(super) open: Vec<Open>,
     /// Records of erasures that were done, each with its approval.
     done: Vec<(u64, String)>,
 }
 
+/// A beginning without an end.
+#[derive(Clone, Debug)]
+pub(super) struct Open {
+    /// Its record.
+    pub(super) begun: u64,
+    /// What was approved.
+    plan: String,
+    /// What is left of it, when it goes in parts.
+    pub(super) left: Option<Remainder>,
+    /// Rows that are gone.
+    pub(super) rows: u64,
+}
+
+impl Open {
+    /// How it has ended when nobody goes on with it.
+    pub(super) fn outcome(&self) -> Outcome {
+        if self.rows == 0 { Outcome::NotDone } else { Outcome::InPart }
+    }
+}
+
 impl Before {
+    /// What was begun by an approval and is done in part.
+    pub(super) fn begun_by(&self, approved: &Approval) -> Option<Open> {
+        let text = approved.to_string();
+        self.open.iter().find(|open| open.plan == text && open.rows > 0 && open.left.is_some()).cloned()
+    }
+
     /// The record of the erasure that was done by an approval.
     pub(super) fn done_by(&self, approved: &Approval) -> Option<u64> {
         let text = approved.to_string();
@@ -67,21 +99,31 @@ impl Ledger {
             "SELECT sequence, details FROM dbopt.audit_record WHERE subject = $1 AND action = $2 ORDER BY sequence";
         let subject = self.subject.to_string();
         let rows = client.query_typed(SQL, &[(&subject, Type::TEXT), (&ACTION, Type::TEXT)]).await;
-        let (mut before, mut open) = (Before::default(), BTreeSet::new());
+        let (mut before, mut open) = (Before::default(), BTreeMap::new());
         for row in rows.map_err(|error| failed("the audit record", &error))? {
             let sequence = row.get::<_, i64>(0).unsigned_abs();
             let Ok(details) = serde_json::from_str::<Value>(row.get(1)) else { continue };
             if details["stage"] == "begun" {
-                open.insert(sequence);
+                let text = |name: &str| details["apart"][name].as_str();
+                let left = || Some(Remainder { frame: text("frame")?.parse().ok()?, rows: Sum::parse(text("rows")?)? });
+                let plan = details["plan"].as_str().unwrap_or_default().to_owned();
+                open.insert(sequence, Open { begun: sequence, plan, left: left(), rows: 0 });
+            }
+            if details["stage"] == "part"
+                && let Some(open) = details["begun"].as_u64().and_then(|begun| open.get_mut(&begun))
+            {
+                open.rows += details["rows"].as_u64().unwrap_or_default();
+                let sum = details["sum"].as_str().and_then(Sum::parse).unwrap_or_default();
+                open.left.iter_mut().for_each(|left| left.rows.toggle(sum));
             }
             if details["stage"] == "ended" {
-                details["begun"].as_u64().map(|begun| open.remove(&begun));
+                details["begun"].as_u64().and_then(|begun| open.remove(&begun));
                 if details["outcome"] == Outcome::Done.name() {
                     before.done.push((sequence, details["plan"].as_str().unwrap_or_default().to_owned()));
                 }
             }
         }
-        before.open = open.into_iter().collect();
+        before.open = open.into_values().collect();
         Ok(before)
     }
 
@@ -92,14 +134,31 @@ impl Ledger {
         erasure: &Erasure<'_>,
         plan: &Plan,
         approved: &Approval,
+        left: Option<&Remainder>,
     ) -> Result<u64, EraseError> {
         let kept: usize = plan.tables.iter().map(|table| table.kept).sum();
         let keys: Vec<&str> = erasure.keys.iter().map(|key| key.purpose.as_str()).collect();
-        let details = json!({
+        let mut details = json!({
             "stage": "begun", "rule": plan.rule, "plan": approved.to_string(), "tables": plan.tables.len(),
             "deleted": plan.deleted(), "changed": plan.changed(), "kept": kept, "keys": keys,
         });
+        if let Some(left) = left {
+            details["apart"] = json!({ "frame": left.frame.to_string(), "rows": left.rows.text() });
+        }
         self.commit(client, details).await
+    }
+
+    /// Records a part, as the last of its transaction.
+    pub(super) async fn part(
+        &self,
+        transaction: &Transaction<'_>,
+        begun: u64,
+        table: &str,
+        rows: usize,
+        sum: Sum,
+    ) -> Result<u64, EraseError> {
+        let details = json!({ "stage": "part", "begun": begun, "table": table, "rows": rows, "sum": sum.text() });
+        Ok(append_in(transaction, &self.entry(details)?).await?.sequence)
     }
 
     /// Records how an erasure has ended that has changed nothing.

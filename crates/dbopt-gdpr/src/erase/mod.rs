@@ -4,10 +4,15 @@
 //! the plan again and compares it with the approved one, runs its statements, counts what each has done and what the server has done
 //! along, and records the end. The end is a part of it: an erasure that has no end in the record was not done, whatever
 //! has died in the middle, and the next one says so and begins anew.
+//!
+//! Where the plan says so ([`crate::Apart`]), some rows go before in transactions of their own, each of which records itself; the same
+//! approval goes on where an earlier try has died.
 
 mod approval;
 mod carry;
 mod ledger;
+mod parts;
+mod remainder;
 mod replay;
 mod sealed;
 mod witness;
@@ -29,6 +34,8 @@ use crate::{
     walk::{Error, Subject, Walked, failed, walk},
 };
 use ledger::{Ledger, Outcome};
+use parts::Progress;
+use remainder::Remainder;
 
 /// A person to be erased.
 #[derive(Clone, Copy)]
@@ -78,6 +85,8 @@ pub struct Erased {
     pub record: u64,
     /// Whether it was done before, by the same approval, and nothing was done now.
     pub was_done: bool,
+    /// The earlier beginning that this has gone on with, by the number of its record, when it had died between two parts.
+    pub resumed: Option<u64>,
     /// Earlier erasures of the person that had begun and were not done, by the numbers of their records.
     pub died: Vec<u64>,
     /// Rows that were deleted.
@@ -143,6 +152,14 @@ pub enum EraseError {
     /// The keys of persons could not be used.
     #[error(transparent)]
     Keys(#[from] dbopt_crypto::SubjectTableError),
+    /// It goes in parts, and some of them are done.
+    #[error("{rows} rows are erased in parts, and the rest is not: {cause}")]
+    InPart {
+        /// How many rows are gone.
+        rows: u64,
+        /// Why the rest is not.
+        cause: Box<EraseError>,
+    },
     /// The connection broke at the end. The record says whether it was done, and so does the next try.
     #[error("the connection broke when it was all but done, so only the audit record knows whether it was")]
     Unknown,
@@ -163,6 +180,7 @@ impl EraseError {
             Self::Unwritten { table, .. } => format!("not as written: {table}"),
             Self::Beyond { table, .. } => format!("unplanned changes of {table}"),
             Self::Keys(_) => "keys".to_owned(),
+            Self::InPart { cause, .. } => cause.cause(),
             Self::Unknown => "unknown".to_owned(),
         }
     }
@@ -199,7 +217,8 @@ impl Erasure<'_> {
     /// it holds an advisory lock still.
     ///
     /// # Errors
-    /// See [`EraseError`]. The rows are as they were, and the audit record says why, as far as it can be reached.
+    /// See [`EraseError`]. The rows are as they were, unless it says [`EraseError::InPart`], and the audit record says why, as far as it can be
+    /// reached.
     pub async fn erase(&self, client: &mut Client, approved: &Approval) -> Result<Erased, EraseError> {
         const LOCK: &str = "SELECT pg_catalog.pg_try_advisory_lock($1)";
         const UNLOCK: &str = "SELECT pg_catalog.pg_advisory_unlock($1)";
@@ -223,11 +242,15 @@ impl Erasure<'_> {
     ) -> Result<Erased, EraseError> {
         let ledger = Ledger::new(client, subject.clone()).await?;
         let before = ledger.read(client).await?;
-        for begun in &before.open {
-            ledger.end(client, *begun, Outcome::NotDone, "the run ended before it was done").await?;
+        let going_on = before.begun_by(approved);
+        let died: Vec<_> =
+            before.open.iter().filter(|open| going_on.as_ref().is_none_or(|on| on.begun != open.begun)).collect();
+        for open in &died {
+            ledger.end(client, open.begun, open.outcome(), "the run ended before it was done").await?;
         }
+        let died = died.iter().map(|open| open.begun).collect();
         if let Some(record) = before.done_by(approved) {
-            return Ok(Erased { was_done: true, ..Erased::none(subject.clone(), record, before.open) });
+            return Ok(Erased { was_done: true, ..Erased::none(subject.clone(), record, died) });
         }
         if approved.as_of > Timestamp::now() {
             return Err(EraseError::Future);
@@ -236,33 +259,76 @@ impl Erasure<'_> {
         let transaction = transaction.map_err(|error| failed("a transaction", &error))?;
         let (_, plan) = self.plan(&transaction, approved.as_of).await?;
         transaction.rollback().await.map_err(|error| failed("the end of the transaction", &error))?;
-        self.agreed(&plan, approved)?;
-        let begun = ledger.begin(client, self, &plan, approved).await?;
-        match self.carry(client, &ledger, &plan, approved, begun).await {
-            Ok(erased) => Ok(Erased { died: before.open, ..erased }),
+        let has_begun = going_on.is_some();
+        let mut progress = match going_on {
+            Some(open) => Progress { begun: open.begun, left: open.left, rows: open.rows, findings: Vec::new() },
+            None => {
+                self.agreed(&plan, approved)?;
+                let left = plan.apart.map(|_| self.remainder(&plan));
+                let begun = ledger.begin(client, self, &plan, approved, left.as_ref()).await?;
+                Progress { begun, left, rows: 0, findings: Vec::new() }
+            }
+        };
+        match self.all(client, &ledger, &plan, approved, &mut progress).await {
+            Ok(mut erased) => {
+                erased.findings.append(&mut progress.findings);
+                Ok(Erased { died, resumed: has_begun.then_some(progress.begun), ..erased })
+            }
             // Whether it was done is in the record, or will be known when the next one looks.
             Err(EraseError::Unknown) => Err(EraseError::Unknown),
-            Err(error) => {
+            Err(error) if progress.rows == 0 => {
                 // Without a connection the next one records it.
-                let _ = ledger.end(client, begun, Outcome::RolledBack, &error.cause()).await;
+                let _ = ledger.end(client, progress.begun, Outcome::RolledBack, &error.cause()).await;
                 Err(error)
+            }
+            Err(error) => {
+                // The same approval may go on, unless what is left is something else now.
+                if matches!(error, EraseError::Changed | EraseError::Refused(_)) {
+                    let _ = ledger.end(client, progress.begun, Outcome::InPart, &error.cause()).await;
+                }
+                Err(EraseError::InPart { rows: progress.rows, cause: Box::new(error) })
             }
         }
     }
 
+    /// Does the parts that are left, and the last transaction.
+    async fn all(
+        &self,
+        client: &mut Client,
+        ledger: &Ledger,
+        plan: &Plan,
+        approved: &Approval,
+        progress: &mut Progress,
+    ) -> Result<Erased, EraseError> {
+        if let Some(left) = &progress.left {
+            self.is_left(plan, left)?;
+        }
+        self.parts(client, ledger, plan, progress).await?;
+        self.carry(client, ledger, plan, approved, progress).await
+    }
+
+    /// Compares a plan with what is left of the approved one.
+    fn is_left(&self, plan: &Plan, left: &Remainder) -> Result<(), EraseError> {
+        self.refused(plan)?;
+        if self.remainder(plan) == *left { Ok(()) } else { Err(EraseError::Changed) }
+    }
+
     /// Compares a plan with the approved one.
     fn agreed(&self, plan: &Plan, approved: &Approval) -> Result<(), EraseError> {
-        if plan.is_refused() {
-            let errors = plan.findings.iter().filter(|finding| finding.severity == dbopt_finding::Severity::Error);
-            return Err(EraseError::Refused(errors.cloned().collect()));
-        }
+        self.refused(plan)?;
         if self.approval(plan) == *approved { Ok(()) } else { Err(EraseError::Changed) }
+    }
+
+    fn refused(&self, plan: &Plan) -> Result<(), EraseError> {
+        let errors = plan.findings.iter().filter(|finding| finding.severity == dbopt_finding::Severity::Error);
+        if plan.is_refused() { Err(EraseError::Refused(errors.cloned().collect())) } else { Ok(()) }
     }
 }
 
 impl Erased {
     fn none(subject: Pseudonym, record: u64, died: Vec<u64>) -> Self {
-        Self { subject, record, was_done: false, died, deleted: 0, changed: 0, keys: 0, findings: Vec::new() }
+        let (deleted, changed, keys) = (0, 0, 0);
+        Self { subject, record, was_done: false, resumed: None, died, deleted, changed, keys, findings: Vec::new() }
     }
 }
 

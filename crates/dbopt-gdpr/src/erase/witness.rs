@@ -12,7 +12,7 @@ use tokio_postgres::Transaction;
 use super::EraseError;
 use crate::{
     graph::{Graph, OnDelete},
-    plan::{Plan, StatementKind, Whose},
+    plan::{Effect, Statement, StatementKind, Whose},
     policy::TableName,
     walk::failed,
 };
@@ -29,12 +29,13 @@ impl Witness {
         counters(transaction).await.map(Self)
     }
 
-    /// Compares what was changed since with a plan; rows that were inserted are told.
+    /// Compares what was changed since with what was planned; rows that were inserted are told.
     pub(super) async fn end(
         self,
         transaction: &Transaction<'_>,
         graph: &Graph,
-        plan: &Plan,
+        statements: &[Statement],
+        effects: &[Effect],
     ) -> Result<Vec<Finding>, EraseError> {
         const COUNTS: &str = "SELECT pg_catalog.current_setting('track_counts')::boolean";
         let counts = transaction.query_typed_one(COUNTS, &[]).await.map_err(|error| failed("a setting", &error))?;
@@ -53,7 +54,7 @@ impl Witness {
         }
         let mut planned: BTreeMap<TableName, [i64; 3]> = BTreeMap::new();
         let rows = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-        for statement in plan.statements.iter().filter(|statement| statement.kind.is_of_rows()) {
+        for statement in statements.iter().filter(|statement| statement.kind.is_of_rows()) {
             for part in &statement.parts {
                 let entry = planned.entry(graph.node(part.table).table.clone()).or_default();
                 let at = if statement.kind == StatementKind::Delete { 2 } else { 1 };
@@ -62,7 +63,7 @@ impl Witness {
         }
         // Rows of the person that are kept may lose a reference along; the plan has said so.
         let mut along: BTreeMap<TableName, i64> = BTreeMap::new();
-        for effect in &plan.effects {
+        for effect in effects {
             let is_emptied = matches!(effect.action, OnDelete::SetNull | OnDelete::SetDefault);
             if is_emptied && effect.whose == Whose::Kept && !effect.is_planned {
                 *along.entry(graph.node(graph.edge(effect.edge).child).table.clone()).or_default() += rows(effect.rows);

@@ -12,7 +12,9 @@ use jiff::Timestamp;
 use tokio_postgres::{Transaction, types::Type};
 
 use super::{
-    Lock, MissingIndex, Part, Plan, SUBJECT_CONTEXT, Statement, TablePlan, change,
+    Lock, MissingIndex, Part, Plan, SUBJECT_CONTEXT, Statement, TablePlan,
+    apart::Planned,
+    change,
     facts::Facts,
     fate::{Change, Fate, Fates, Judge, KeptRows},
     hold::Holds,
@@ -78,6 +80,10 @@ pub async fn plan(
         findings.push(Finding::warning("unindexed-reference", message).help(format!("Run `{}`.", index.sql.join(" "))));
     }
     before.restore(transaction).await?;
+    let tables = tables(walked, &fates);
+    let root = walked.subject.table;
+    let planned = Planned { graph, policy, root, tables: &tables, effects: &effects, large_objects: &large_objects };
+    let apart = planned.set_apart(&mut statements, &mut findings);
     let rows: usize = statements.iter().flat_map(|statement| &statement.parts).map(|part| part.keys.len()).sum();
     let changing = rows as f64 * SECONDS_A_ROW;
     let checking: f64 = indexes.iter().map(|index| index.seconds * index.checks as f64).sum();
@@ -88,7 +94,8 @@ pub async fn plan(
         subject: pseudonym(pseudonyms, &walked.subject),
         rule: walked.subject.rule.clone(),
         as_of,
-        tables: tables(walked, &fates),
+        tables,
+        apart,
         locks: locks(&statements),
         effects,
         kept: kept.list(),

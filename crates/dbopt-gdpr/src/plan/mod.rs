@@ -4,6 +4,7 @@
 //! that are referred to. What the server would delete or change along by `ON DELETE` is asked for before; where it
 //! is somebody else's, nothing may be done at all.
 
+mod apart;
 mod change;
 mod facts;
 mod fate;
@@ -25,6 +26,7 @@ use crate::{
     walk::Key,
 };
 
+pub use apart::Apart;
 pub use large::LargeObjects;
 pub use make::{plan, pseudonym};
 pub(crate) use sealed::SEALED;
@@ -46,6 +48,8 @@ pub struct Plan {
     pub tables: Vec<TablePlan>,
     /// What is done, in order.
     pub statements: Vec<Statement>,
+    /// Which of them go in transactions of their own; none when there is one transaction.
+    pub apart: Option<Apart>,
     /// What happens to rows that are not the person's alone because rows that they refer to go.
     pub effects: Vec<Effect>,
     /// What stays, and why.

@@ -207,6 +207,11 @@ fn masks(
             let message = format!("`{shown}` is unique, and {rows} rows would have the same pseudonym");
             findings.push(Finding::error("mask-unique", message).help("Write `erase = \"random\"` or `\"hmac\"`."));
         }
+        for edge in graph.edges_to(id).filter(|edge| edge.is_declared() && edge.parent_columns.contains(name)) {
+            let message = format!("rows may refer to `{shown}` by `{edge}`, and are changed along or refuse it then");
+            let help = "Rows that are changed along roll the erasure back. Say by `erase` of the reference what becomes of them.";
+            findings.push(Finding::warning("mask-referenced", message).help(help));
+        }
         for constraint in &catalog.constraints {
             if let ConstraintKind::Check(text) = &constraint.kind
                 && constraint.columns.contains(name)

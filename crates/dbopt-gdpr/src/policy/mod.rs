@@ -1,6 +1,7 @@
 //! The policy `gdpr`: who the persons are, what refers to them, whose the rows are, and what becomes of them.
 
 mod controller;
+mod erase;
 mod hold;
 mod name;
 mod purpose;
@@ -15,6 +16,7 @@ use dbopt_policy::{Fault, Policy, SecretRef, Table};
 use dbopt_run::RunPolicy;
 
 pub use controller::ControllerRule;
+pub use erase::EraseRule;
 pub use hold::{HoldRule, HoldSource};
 pub use name::TableName;
 pub use purpose::{Basis, Purpose};
@@ -41,6 +43,8 @@ pub struct GdprPolicy {
     pub references: Vec<ReferenceRule>,
     /// What must not be erased for now.
     pub holds: Vec<HoldRule>,
+    /// How an erasure is carried out.
+    pub erase: EraseRule,
     /// What is searched after an erasure.
     pub verify: VerifyScope,
     /// Who is responsible for the processing.
@@ -125,6 +129,7 @@ impl Policy for GdprPolicy {
                 ReferenceRule::read,
             ),
             holds: table.sections("hold", "What must not be erased for now.", HoldRule::read),
+            erase: table.section("erase", "How an erasure is carried out.", EraseRule::read),
             verify: table.section("verify", "What is searched after an erasure.", VerifyScope::read),
             controller: table.section(
                 "controller",

@@ -36,6 +36,28 @@ async fn references_of_several_columns_and_to_other_keys() {
 }
 
 #[tokio::test]
+async fn masked_values_that_others_refer_to_are_not_changed_along() {
+    for (action, why) in
+        [("CASCADE", "1 rows of `public.follow` were changed"), ("NO ACTION", "the server refused with 23503")]
+    {
+        let schema = format!(
+            "CREATE TABLE customer (id int PRIMARY KEY, handle text UNIQUE);
+             CREATE TABLE follow (id int PRIMARY KEY, handle text REFERENCES customer (handle) ON UPDATE {action});
+             INSERT INTO customer VALUES (1, 'ann'), (2, 'bob'); INSERT INTO follow VALUES (1, 'ann'), (2, 'bob');"
+        );
+        let body = [
+            table("customer", "owned", "id", "erase = 'mask'\ncolumn.handle.erase = 'redact'"),
+            table("follow", "shared", "id handle", ""),
+            reference("follow", "handle", "customer", "class = 'about'\nerase = 'keep'"),
+        ]
+        .concat();
+        let told = check(&schema, &body).await;
+        assert!(told.contains("warning: rows may refer to `public.customer.handle`"), "{told}");
+        assert!(told.contains(why) && told.contains("not erased"), "{told}");
+    }
+}
+
+#[tokio::test]
 async fn rows_of_parts_go_and_masked_ones_may_move() {
     let schema = "CREATE TABLE customer (id int PRIMARY KEY);
         CREATE TABLE event (id int, customer_id int REFERENCES customer, at date, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);

@@ -5,6 +5,7 @@
 //! | references of a table to itself | `circles::answers_go_and_those_of_others_stand_in_the_way` |
 //! | circles: nullable, deferrable, NOT NULL, RESTRICT, CASCADE | `circles::circles_go_whatever_their_constraints` |
 //! | keys of several columns, targets other than the primary key | `keys::references_of_several_columns_and_to_other_keys` |
+//! | masked values that others refer to | `keys::masked_values_that_others_refer_to_are_not_changed_along` |
 //! | partitioned tables, and a row that moves to another part | `keys::rows_of_parts_go_and_masked_ones_may_move` |
 //! | tables without keys, replica identities | `keys::rows_without_a_key_go_when_the_server_can_tell_them` |
 //! | CASCADE and SET NULL onto rows of others | `others::rows_of_others_are_not_taken_along` |

@@ -103,6 +103,12 @@ pub(crate) fn plan(view: &GdprPlanView) -> Document {
         document.heading(2, "Large objects").table(table);
     }
     document.heading(2, "Statements");
+    if let Some(rows) = view.apart_rows {
+        document.paragraph(format!(
+            "The first {} are done in transactions of at most {rows} rows each, the others in one after them.",
+            view.apart
+        ));
+    }
     let lines = view.statements.iter().map(|statement| {
         let rows: Vec<_> = statement.rows.iter().map(ToString::to_string).collect();
         if rows.is_empty() {

@@ -27,10 +27,12 @@ pub(crate) fn erase(view: &GdprEraseView) -> Document {
             document.paragraph(format!("This was done before{record}, and nothing was done now."));
         }
     }
+    if let Some(record) = view.resumed {
+        document.paragraph(format!("This has gone on with what had died between two transactions: record {record}."));
+    }
     if !view.died.is_empty() {
         let records: Vec<String> = view.died.iter().map(u64::to_string).collect();
-        document
-            .paragraph(format!("Tries that had died before, and had changed nothing: records {}.", records.join(", ")));
+        document.paragraph(format!("Tries that had died before: records {}.", records.join(", ")));
     }
     document
 }

@@ -54,6 +54,10 @@ pub(crate) struct GdprPlanView {
     pub(crate) tables: Vec<GdprTableView>,
     /// What is done, in order.
     pub(crate) statements: Vec<GdprStatementView>,
+    /// How many of these, from the first on, are done in transactions of their own before the last one.
+    pub(crate) apart: usize,
+    /// How many rows such a transaction has at most.
+    pub(crate) apart_rows: Option<usize>,
     /// What happens to rows that refer to rows that go.
     pub(crate) effects: Vec<GdprEffectView>,
     /// What stays, and why.
@@ -225,6 +229,8 @@ impl GdprPlanView {
                     sql: statement.sql.clone(),
                 })
                 .collect(),
+            apart: plan.apart.map_or(0, |apart| apart.statements),
+            apart_rows: plan.apart.map(|apart| apart.rows),
             effects: plan
                 .effects
                 .iter()

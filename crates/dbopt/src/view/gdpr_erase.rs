@@ -30,7 +30,9 @@ pub(crate) struct GdprEraseView {
     pub(crate) keys: u64,
     /// The number of the audit record of the end.
     pub(crate) record: Option<u64>,
-    /// Earlier tries that had begun and died without having changed anything, by their audit records.
+    /// The earlier try that this has gone on with, which had died between two of its transactions, by its audit record.
+    pub(crate) resumed: Option<u64>,
+    /// Earlier tries that had begun and died, by their audit records.
     pub(crate) died: Vec<u64>,
     /// What to know.
     pub(crate) findings: Vec<FindingView>,
@@ -49,6 +51,7 @@ impl GdprEraseView {
             changed: plan.changed(),
             keys: 0,
             record: None,
+            resumed: None,
             died: Vec::new(),
             findings: plan.findings.iter().map(FindingView::from).collect(),
         }
@@ -66,6 +69,7 @@ impl GdprEraseView {
             changed: erased.changed,
             keys: erased.keys,
             record: Some(erased.record),
+            resumed: erased.resumed,
             died: erased.died.clone(),
             findings: erased.findings.iter().map(FindingView::from).collect(),
         }

@@ -149,6 +149,12 @@ pub(super) fn not_erased(session: &Session, error: EraseError) -> Failure {
                 .hint("nothing was changed; a trigger, or somebody else, has changed rows that the plan does not have")
         }
         EraseError::Keys(dbopt_crypto::SubjectTableError::Database(error)) => connect::failure(session.error(error)),
+        EraseError::InPart { cause, .. } => {
+            let is_other = matches!(*cause, EraseError::Changed | EraseError::Refused(_));
+            let exit = not_erased(session, *cause).exit;
+            let hint = "the same confirmation goes on with the rest";
+            Failure::new(exit, message).hint(if is_other { "look at the rest by `--dry-run`" } else { hint })
+        }
         EraseError::Unknown => {
             Failure::new(Exit::Connection, message).hint("run it again; what was done is not done twice")
         }
