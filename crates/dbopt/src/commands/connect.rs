@@ -1,6 +1,6 @@
 //! A session from the connection flags.
 
-use std::future::Future;
+use std::{future::Future, time::Duration};
 
 use dbopt_finding::Finding;
 use dbopt_pg::{ConnectArgs, Environment, Session, SessionProfile, Settings};
@@ -36,6 +36,21 @@ pub(crate) async fn open_as(
 ) -> Result<Session, Failure> {
     let settings = settings(context, connection)?;
     or_interrupted(context, Session::connect(&settings, profile)).await?.map_err(failure)
+}
+
+/// Opens a session for something long that must not be left half way: a cut network is noticed on both sides within half a minute,
+/// whatever is being waited for. The TCP settings do nothing on a socket.
+pub(crate) async fn open_noticing_cuts(
+    context: &Context,
+    connection: &Connection,
+    profile: &SessionProfile,
+) -> Result<Session, Failure> {
+    const SERVER: &str = "SET client_connection_check_interval = '1s'; SET tcp_keepalives_idle = 10; \
+         SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; SET tcp_user_timeout = '30s'";
+    let settings = settings(context, connection)?.noticing_cuts(Duration::from_secs(30));
+    let session = or_interrupted(context, Session::connect(&settings, profile)).await?.map_err(failure)?;
+    session.batch(SERVER).await.map_err(failure)?;
+    Ok(session)
 }
 
 /// The settings that the flags and the environment make.

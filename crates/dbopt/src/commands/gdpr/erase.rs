@@ -74,7 +74,7 @@ fn keys(args: &GdprErase, key: &[String]) -> Result<Vec<PersonKey>, Failure> {
 
 async fn open(context: &Context, args: &GdprErase) -> Result<Session, Failure> {
     let profile = SessionProfile { read_only: args.dry_run, ..re_encrypt::counting() };
-    let session = connect::open_as(context, &args.person.connection, &profile).await?;
+    let session = connect::open_noticing_cuts(context, &args.person.connection, &profile).await?;
     if session.in_recovery() && !args.dry_run {
         return Err(
             Failure::usage("the server is a standby, where nothing can be changed").hint("connect to the primary")

@@ -134,7 +134,7 @@ async fn keys_again(
 
 async fn open(context: &Context, args: &GdprReplay, wanted: &Recorded) -> Result<Session, Failure> {
     let profile = SessionProfile { read_only: !args.yes, ..re_encrypt::counting() };
-    let session = connect::open_as(context, &args.connection, &profile).await?;
+    let session = connect::open_noticing_cuts(context, &args.connection, &profile).await?;
     if args.yes {
         migrate::require(&session, AUDIT, &args.connection).await?;
     }
