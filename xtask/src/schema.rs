@@ -8,7 +8,7 @@ use crate::metadata::Metadata;
 use crate::shell::{capture, cargo, say};
 
 /// The formats that have a schema, by the name under which `dbopt schema` knows them.
-const NAMES: [&str; 32] = [
+const NAMES: [&str; 33] = [
     "advice",
     "apply",
     "audit",
@@ -16,6 +16,7 @@ const NAMES: [&str; 32] = [
     "explain",
     "gdpr-erase",
     "gdpr-export",
+    "gdpr-init",
     "gdpr-lint",
     "gdpr-manifest",
     "gdpr-plan",

@@ -178,6 +178,9 @@ impl Command {
                 let policy = of.policy.as_ref().and_then(|file| file.to_str());
                 Files { outputs, inputs: policy.into_iter().chain(plan).collect() }
             }
+            Self::Gdpr(gdpr::Gdpr::Init(args)) => {
+                Files { outputs: given(&[&args.output]), inputs: given(&[&args.snapshot, &args.ddl]) }
+            }
             Self::Policy(
                 Policy::Sql(PolicySql { policy, output }) | Policy::Drift(PolicyDrift { policy, output, .. }),
             ) => Files { outputs: given(&[output]), inputs: policy.to_str().into_iter().collect() },
@@ -196,6 +199,7 @@ pub(crate) enum SchemaOf {
     Explain,
     GdprErase,
     GdprExport,
+    GdprInit,
     GdprLint,
     GdprManifest,
     GdprPlan,

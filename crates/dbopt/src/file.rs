@@ -7,6 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
 use crate::failure::Failure;
 
 /// Refuses to write to a file that is read: by then its content would be gone.
@@ -114,6 +116,36 @@ fn temporary(path: &Path) -> PathBuf {
     name.push(path.file_name().unwrap_or_default());
     name.push(format!(".{}.new", std::process::id()));
     path.with_file_name(name)
+}
+
+/// Refuses a name that is taken, before any work is done for it.
+pub(crate) fn refuse_existing(name: &str) -> Result<(), Failure> {
+    if Path::new(name).symlink_metadata().is_ok() {
+        return Err(taken(name));
+    }
+    Ok(())
+}
+
+/// Writes a file that must not be there yet, as a whole or not at all.
+pub(crate) fn write_new(name: &str, text: &str) -> Result<(), Failure> {
+    let path = Path::new(name);
+    let temporary = temporary(path);
+    let write = || {
+        let mut file = OpenOptions::new().write(true).create_new(true).open(&temporary)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_data()?;
+        renameat_with(CWD, &temporary, CWD, path, RenameFlags::NOREPLACE)?;
+        Ok(())
+    };
+    write().map_err(|error: io::Error| {
+        // Nothing more can be done for it when it cannot be removed.
+        let _ = std::fs::remove_file(&temporary);
+        if error.kind() == io::ErrorKind::AlreadyExists { taken(name) } else { Failure::file("write", name, &error) }
+    })
+}
+
+fn taken(name: &str) -> Failure {
+    Failure::usage(format!("`{name}` is there already, and nothing is written over it")).hint("name another file")
 }
 
 #[cfg(test)]

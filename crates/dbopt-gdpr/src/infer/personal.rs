@@ -2,6 +2,8 @@
 
 use dbopt_catalog::TypeName;
 
+use super::name::words;
+
 /// What a column looks like, with its article; none when it looks like no data of persons.
 #[must_use]
 pub fn personal(name: &str, kind: &TypeName) -> Option<&'static str> {
@@ -9,7 +11,7 @@ pub fn personal(name: &str, kind: &TypeName) -> Option<&'static str> {
     let base = kind.base.as_deref().unwrap_or(&kind.name);
     let base = base.rsplit('.').next().unwrap_or(base);
     if matches!(base, "inet" | "cidr") {
-        return Some("a network address");
+        return Some(ADDRESS);
     }
     // Keys, flags and times say something about a person only with what they belong to.
     let is_text = matches!(kind.category, 'S' | 'U' | 'A' | 'E') || matches!(base, "bytea" | "json" | "jsonb" | "xml");
@@ -35,15 +37,39 @@ fn is_number(kind: &TypeName) -> bool {
     kind.category == 'N'
 }
 
-const BIRTH: &str = "a date of birth";
+/// How much a column's look says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Strength {
+    /// It looks like this by a name that other things have as well: `name`, `description`, `position`.
+    Weak,
+    /// Hardly anything else has such a name.
+    Strong,
+}
+
+/// How much it says that a column looks like this, by what [`personal`] gives.
+pub(crate) fn strength(what: &str) -> Strength {
+    if [NAME, TEXT, PLACE, PICTURE].contains(&what) { Strength::Weak } else { Strength::Strong }
+}
+
+pub(super) const MAIL: &str = "an e-mail address";
+pub(super) const MAILS: &str = "a text with e-mail addresses";
+pub(super) const PHONE: &str = "a telephone number";
+pub(super) const ADDRESS: &str = "a network address";
+pub(super) const CREDENTIAL: &str = "a credential";
+pub(super) const PERSON: &str = "a person's name";
+pub(super) const DEVICE: &str = "a trace of a device";
+pub(super) const NAME: &str = "a name";
+const TEXT: &str = "free text";
+const PICTURE: &str = "a picture of a person";
+pub(super) const BIRTH: &str = "a date of birth";
 const PLACE: &str = "a place";
 const NUMBER: &str = "a number that identifies a person";
 
 /// Names by their words, each with what the column looks like.
 const NAMES: &[(&[&str], &str)] = &[
-    (&["email", "mail", "e mail", "emails"], "an e-mail address"),
-    (&["phone", "telephone", "tel", "mobile", "fax", "msisdn", "phones", "cell"], "a telephone number"),
-    (&["ip", "ipaddr", "remote addr", "ip address", "ips"], "a network address"),
+    (&["email", "mail", "e mail", "emails"], MAIL),
+    (&["phone", "telephone", "tel", "mobile", "fax", "msisdn", "phones", "cell"], PHONE),
+    (&["ip", "ipaddr", "remote addr", "ip address", "ips"], ADDRESS),
     (
         &[
             "ssn",
@@ -61,7 +87,7 @@ const NAMES: &[(&[&str], &str)] = &[
         NUMBER,
     ),
     (&["birth", "birthday", "birthdate", "dob", "born"], BIRTH),
-    (&["password", "passwd", "passphrase", "secret", "token", "otp", "salt"], "a credential"),
+    (&["password", "passwd", "passphrase", "secret", "token", "otp", "salt"], CREDENTIAL),
     (
         &[
             "first name",
@@ -83,7 +109,7 @@ const NAMES: &[(&[&str], &str)] = &[
             "screen name",
             "real name",
         ],
-        "a person's name",
+        PERSON,
     ),
     (&["address", "street", "zip", "postcode", "postal", "city", "addr", "zipcode"], "a postal address"),
     (&["latitude", "longitude", "lat", "lng", "lon", "geo", "location", "position", "coordinates"], PLACE),
@@ -91,34 +117,12 @@ const NAMES: &[(&[&str], &str)] = &[
         &["gender", "sex", "religion", "ethnicity", "nationality", "diagnosis", "disability"],
         "a special category of data",
     ),
-    (&["user agent", "useragent", "fingerprint", "device", "cookie", "session data"], "a trace of a device"),
-    (&["avatar", "photo", "picture", "portrait", "signature"], "a picture of a person"),
+    (&["user agent", "useragent", "fingerprint", "device", "cookie", "session data"], DEVICE),
+    (&["avatar", "photo", "picture", "portrait", "signature"], PICTURE),
     (&["bio", "biography", "about me", "signature html"], "what a person says of themselves"),
-    (&["name"], "a name"),
-    (
-        &["body", "comment", "note", "notes", "message", "remark", "remarks", "text", "description", "content"],
-        "free text",
-    ),
+    (&["name"], NAME),
+    (&["body", "comment", "note", "notes", "message", "remark", "remarks", "text", "description", "content"], TEXT),
 ];
-
-/// The words of a name: `userEmail2`, `user_email` and `USER-EMAIL` have the same.
-pub(crate) fn words(name: &str) -> Vec<String> {
-    let mut words: Vec<String> = Vec::new();
-    let mut before = ' ';
-    for letter in name.chars() {
-        if !letter.is_alphabetic() {
-            before = ' ';
-            continue;
-        }
-        let begins = before == ' ' || letter.is_uppercase() && before.is_lowercase();
-        match words.last_mut().filter(|_| !begins) {
-            Some(word) => word.extend(letter.to_lowercase()),
-            None => words.push(letter.to_lowercase().collect()),
-        }
-        before = letter;
-    }
-    words
-}
 
 #[cfg(test)]
 mod tests {
@@ -126,14 +130,6 @@ mod tests {
 
     fn looks(name: &str, kind: &str) -> Option<&'static str> {
         personal(name, &TypeName::of(kind))
-    }
-
-    #[test]
-    fn names_are_read_by_their_words() {
-        assert_eq!(words("userEmail2"), ["user", "email"]);
-        assert_eq!(words("USER-EMAIL"), ["user", "email"]);
-        assert_eq!(words("_id"), ["id"]);
-        assert_eq!(words(""), [""; 0]);
     }
 
     #[test]

@@ -148,7 +148,7 @@ fn literal(node: &Node, column: &str, text: &str) -> String {
 }
 
 /// Whether a value may be in the table once only.
-pub(super) fn is_unique(graph: &Graph, node: &Node, column: &str) -> bool {
+pub(crate) fn is_unique(graph: &Graph, node: &Node, column: &str) -> bool {
     graph.catalog.table(node.id).indexes.iter().any(|index| {
         index.unique
             && index.keys.iter().any(|key| match &key.part {

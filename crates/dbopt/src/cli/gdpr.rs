@@ -4,11 +4,11 @@ mod record;
 mod request;
 mod retain;
 
-use std::path::PathBuf;
+use std::{num::NonZeroU32, path::PathBuf};
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use dbopt_crypto::KeyId;
-use dbopt_gdpr::Approval;
+use dbopt_gdpr::{Approval, infer::Confidence};
 use jiff::Timestamp;
 
 use super::{Connection, ReportFormat};
@@ -19,6 +19,12 @@ pub(crate) use retain::{GdprRetain, RetainPlan, RetainRun};
 /// `dbopt gdpr`
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Gdpr {
+    /// Write a first policy of a database: who the persons are, what refers to them, and which columns have their data; all to confirm
+    #[command(
+        after_help = "Exit codes: 0 written, 2 usage, a file that is there already, or no table of persons was found, 3 connection, \
+                      130 interrupted."
+    )]
+    Init(GdprInit),
     /// Say what of a database the policy does not speak of: a table, a column or a reference
     #[command(after_help = "Exit codes: 0 all is covered, 1 something is not, 2 usage or policy, 3 connection.")]
     Lint(GdprLint),
@@ -94,6 +100,53 @@ pub(crate) struct Person {
     /// Which of the policy's subjects it is, when it has several
     #[arg(long = "as", value_name = "NAME")]
     pub(crate) rule: Option<String>,
+}
+
+/// `dbopt gdpr init`
+#[derive(Args, Clone, Debug)]
+pub(crate) struct GdprInit {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// Look at a snapshot written by `dbopt snapshot` instead of a database
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["dbname", "ddl", "sample"])]
+    pub(crate) snapshot: Option<String>,
+    /// Look at a file of DDL, such as `pg_dump --schema-only` writes, instead of a database
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["dbname", "sample"])]
+    pub(crate) ddl: Option<String>,
+    /// A table with a row for each person, as `schema.table`; may be given several times, and is guessed when not given
+    #[arg(long, value_name = "TABLE")]
+    pub(crate) subject: Vec<String>,
+    /// Guesses of references that are less sure are listed in a comment only
+    #[arg(long, value_enum, value_name = "CONFIDENCE", default_value_t = Minimum::Medium)]
+    pub(crate) minimum: Minimum,
+    /// Also count what values look like, in so many rows of each table; the values stay on the server
+    #[arg(long, value_name = "ROWS")]
+    pub(crate) sample: Option<NonZeroU32>,
+    /// File for the policy, which must not be there yet; stdout when not given
+    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) output: Option<String>,
+    /// Format of the report on what was guessed; without a file for the policy, it is printed in place of the policy, and as JSON has
+    /// the policy in it
+    #[arg(long, value_enum, help_heading = "Output")]
+    pub(crate) format: Option<ReportFormat>,
+}
+
+/// How sure a guess has to be.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Minimum {
+    High,
+    Medium,
+    Low,
+}
+
+impl From<Minimum> for Confidence {
+    fn from(minimum: Minimum) -> Self {
+        match minimum {
+            Minimum::High => Self::High,
+            Minimum::Medium => Self::Medium,
+            Minimum::Low => Self::Low,
+        }
+    }
 }
 
 /// `dbopt gdpr lint`

@@ -42,6 +42,7 @@ pub(crate) fn schema(of: SchemaOf) -> Result<Exit, Failure> {
         SchemaOf::Explain => schemars::schema_for!(view::explain::ExplainView).to_value(),
         SchemaOf::GdprErase => schemars::schema_for!(view::gdpr_erase::GdprEraseView).to_value(),
         SchemaOf::GdprExport => schemars::schema_for!(view::gdpr_export::GdprExportView).to_value(),
+        SchemaOf::GdprInit => schemars::schema_for!(view::gdpr_init::GdprInitView).to_value(),
         SchemaOf::GdprLint => schemars::schema_for!(view::gdpr::LintView).to_value(),
         SchemaOf::GdprManifest => schemars::schema_for!(dbopt_gdpr::export::Manifest).to_value(),
         SchemaOf::GdprPlan => schemars::schema_for!(view::gdpr::GdprPlanView).to_value(),

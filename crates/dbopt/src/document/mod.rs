@@ -10,6 +10,7 @@ pub(crate) mod explain;
 pub(crate) mod gdpr;
 pub(crate) mod gdpr_erase;
 pub(crate) mod gdpr_export;
+pub(crate) mod gdpr_init;
 pub(crate) mod gdpr_record;
 pub(crate) mod gdpr_request;
 pub(crate) mod gdpr_verify;

@@ -13,6 +13,7 @@ pub(crate) mod finding;
 pub(crate) mod gdpr;
 pub(crate) mod gdpr_erase;
 pub(crate) mod gdpr_export;
+pub(crate) mod gdpr_init;
 pub(crate) mod gdpr_record;
 pub(crate) mod gdpr_request;
 pub(crate) mod gdpr_verify;

@@ -2,6 +2,7 @@
 
 mod erase;
 mod export;
+mod init;
 mod lint;
 mod package;
 mod plan;
@@ -24,6 +25,7 @@ use crate::{cli::gdpr::Gdpr, exit::Exit, failure::Failure};
 /// Runs one of its commands.
 pub(crate) fn run(context: &Context, command: &Gdpr) -> Result<Exit, Failure> {
     match command {
+        Gdpr::Init(args) => init::run(context, args),
         Gdpr::Lint(args) => lint::run(context, args),
         Gdpr::Plan(args) => plan::run(context, args),
         Gdpr::Erase(args) => erase::run(context, args),
