@@ -1,11 +1,12 @@
 //! `cargo xtask bench gdpr`: exporting, erasing and searching a person, against the targets of their design.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 mod erase;
 mod export;
+mod init;
 mod shop;
 mod tables;
 mod unindexed;
@@ -26,6 +27,9 @@ pub(crate) struct Args {
     /// How often each way is gone
     #[arg(long, value_name = "NUMBER", default_value_t = 5)]
     runs: u64,
+    /// A folder with schemas of applications, a file of SQL each, for the part `init`
+    #[arg(long, value_name = "FOLDER")]
+    schemas: Option<PathBuf>,
 }
 
 /// The parts.
@@ -39,6 +43,8 @@ enum Part {
     Erase,
     /// The same without indexes of foreign keys, beside the plan's forecast and plain deletes
     Unindexed,
+    /// First policies of schemas of applications (`--schemas`), beside the foreign keys that they declare; only when it is named
+    Init,
 }
 
 /// Rounds without indexes, which take a minute and more.
@@ -47,6 +53,13 @@ const MOST_UNINDEXED: u64 = 2;
 /// Runs the bench.
 pub(crate) fn run(dbopt: &Path, args: &Args) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    if args.part.contains(&Part::Init) {
+        let folder = args.schemas.as_deref().context("the part `init` needs `--schemas FOLDER`")?;
+        runtime.block_on(init::run(dbopt, folder))?;
+        if args.part.len() == 1 {
+            return Ok(());
+        }
+    }
     let is_wanted = |part: Part| args.part.is_empty() || args.part.contains(&part);
     // Two fresh persons for each round of erasing, with indexes and without; one without indexes for dbopt after it made them.
     let unindexed = args.runs.min(MOST_UNINDEXED);
