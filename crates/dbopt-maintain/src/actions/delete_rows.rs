@@ -124,7 +124,7 @@ impl DeleteRows {
             Err(reason) => return Ok((Outcome::Failed(reason), 0)),
         };
         if permit.expired == 0 {
-            return Ok((Outcome::Skipped("no row is expired".to_owned()), 0));
+            return Ok((self.nothing(), 0));
         }
         let longest = hands.options.batches.target.saturating_mul(SLACK).max(Duration::from_secs(1)).as_millis();
         // A crash of the server may bring the last rows back, with the archive they went to as it was before; they are
@@ -153,6 +153,12 @@ impl DeleteRows {
         };
         let rows = run.deleted;
         Ok((run.end(hands, outcome).await?, rows))
+    }
+
+    /// The outcome when no row was there to go.
+    fn nothing(&self) -> Outcome {
+        let is_whole = self.retention.exempt.reasons.is_empty();
+        Outcome::Skipped(if is_whole { "no row is expired" } else { "no row that may go is expired" }.to_owned())
     }
 
     /// What stays though all batches were done. A trigger may keep rows without an error, so it is looked at where one may
@@ -411,12 +417,7 @@ impl Run<'_> {
             (_, Outcome::Blocked(why) | Outcome::Skipped(why)) => Outcome::Blocked(with(why)),
             (_, Outcome::Failed(why)) => Outcome::Failed(with(why)),
             (_, Outcome::Deferred(why)) => Outcome::Deferred(with(why)),
-            (_, Outcome::Done) if rows == 0 => {
-                let is_whole = self.action.retention.exempt.reasons.is_empty();
-                Outcome::Skipped(
-                    if is_whole { "no row is expired" } else { "no row that may go is expired" }.to_owned(),
-                )
-            }
+            (_, Outcome::Done) if rows == 0 => self.action.nothing(),
             (_, Outcome::Done) => Outcome::Done,
         })
     }
