@@ -61,17 +61,17 @@ pub(crate) fn run(dbopt: &Path, args: &Args) -> Result<()> {
         }
     }
     let is_wanted = |part: Part| args.part.is_empty() || args.part.contains(&part);
-    // Two fresh persons for each round of erasing, with indexes and without; one without indexes for dbopt after it made them.
+    // Two fresh persons for each round of erasing, with indexes and without, and one for when the advised indexes are there.
     let unindexed = args.runs.min(MOST_UNINDEXED);
     let size = Size { scale: args.scale, persons: (2 * args.runs + 2 * unindexed + 2).max(8) };
     let mut persons = 0..size.persons;
-    let mut shop = Shop::start(size)?;
+    let shop = Shop::start(size)?;
     runtime.block_on(async {
         if is_wanted(Part::Export) {
             export::run(&shop, dbopt, args.runs).await?;
         }
         if is_wanted(Part::Verify) {
-            verify::run(&mut shop, args.runs).await?;
+            verify::run(&shop, args.runs).await?;
         }
         if is_wanted(Part::Erase) {
             erase::run(&shop, persons.by_ref().take(2 * args.runs as usize).collect()).await?;

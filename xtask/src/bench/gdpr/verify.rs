@@ -39,7 +39,7 @@ const WRITTEN: &[(&str, &str)] = &[
 const WAYS_OF_WRITING: usize = 11;
 
 /// Runs the part.
-pub(super) async fn run(shop: &mut Shop, runs: u64) -> Result<()> {
+pub(super) async fn run(shop: &Shop, runs: u64) -> Result<()> {
     // Each stands within a text of somebody else, and within JSON.
     for (at, (_, sql)) in WRITTEN.iter().enumerate() {
         let id = at + 1;
