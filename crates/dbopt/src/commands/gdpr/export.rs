@@ -51,7 +51,8 @@ pub(super) fn run(context: &Context, args: &GdprExport) -> Result<Exit, Failure>
         None => Shape::Plain,
     };
     let (manifest, who) = connect::block_on(async {
-        let mut session = connect::open_as(context, &args.person.connection, &re_encrypt::counting()).await?;
+        let mut session =
+            connect::open_noticing_cuts(context, &args.person.connection, &re_encrypt::counting()).await?;
         if args.audit.is_none() {
             migrate::require(&session, MIGRATION, &args.person.connection).await?;
         }

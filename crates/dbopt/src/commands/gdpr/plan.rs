@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::{failure, key, pseudonymizer, subject};
 use crate::{
     cli::gdpr::GdprPlan,
-    commands::{Context, catalogue, connect, load},
+    commands::{Context, catalogue, connect, load, re_encrypt},
     document,
     exit::Exit,
     failure::Failure,
@@ -21,8 +21,7 @@ pub(super) fn run(context: &Context, args: &GdprPlan) -> Result<Exit, Failure> {
     let subject = subject(&policy, args.person.rule.as_deref())?;
     let key = key(&args.person.subject)?;
     let view = connect::block_on(async {
-        let mut session =
-            connect::open_as(context, &args.person.connection, &super::super::re_encrypt::counting()).await?;
+        let mut session = connect::open_as(context, &args.person.connection, &re_encrypt::counting()).await?;
         let (catalog, _) = catalogue::live(context, &session, &[]).await?;
         let graph = Graph::new(catalog, &policy);
         let transaction = session.read_only().await.map_err(connect::failure)?;

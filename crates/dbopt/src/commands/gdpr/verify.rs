@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::{failure, key, subject};
 use crate::{
     cli::gdpr::GdprVerify,
-    commands::{Context, catalogue, connect, load},
+    commands::{Context, catalogue, connect, load, re_encrypt},
     document,
     exit::Exit,
     failure::Failure,
@@ -27,7 +27,7 @@ pub(super) fn run(context: &Context, args: &GdprVerify) -> Result<Exit, Failure>
         None => Vec::new(),
     };
     let report = connect::block_on(async {
-        let mut session = connect::open_as(context, &args.connection, &super::super::re_encrypt::counting()).await?;
+        let mut session = connect::open_noticing_cuts(context, &args.connection, &re_encrypt::counting()).await?;
         let wanted = if args.subject.is_empty() {
             given
         } else {
@@ -51,7 +51,7 @@ pub(super) fn run(context: &Context, args: &GdprVerify) -> Result<Exit, Failure>
         let options = ScanOptions { keys: if args.keys { MOST_KEYS } else { 0 } };
         let mut more = Vec::new();
         for _ in 1..args.jobs.get() {
-            more.push(connect::open_as(context, &args.connection, &super::super::re_encrypt::counting()).await?);
+            more.push(connect::open_noticing_cuts(context, &args.connection, &re_encrypt::counting()).await?);
         }
         let clients = more.iter_mut().map(dbopt_pg::Session::client_mut).collect();
         let searching = scan(session.client_mut(), clients, &policy, &search, options);
