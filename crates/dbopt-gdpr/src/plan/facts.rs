@@ -22,6 +22,8 @@ pub(super) struct Facts {
     pub(super) logs_parameters: bool,
     /// The role.
     pub(super) role: String,
+    /// Materialised views that are made from the tables, directly or by way of other views, as SQL names them.
+    pub(super) materialised: Vec<String>,
 }
 
 /// What the server says of one table.
@@ -83,6 +85,20 @@ const SERVER: &str = "
             OR current_setting('log_transaction_sample_rate') <> '0')
         OR current_setting('log_parameter_max_length_on_error') <> '0', current_user::text";
 
+/// What a view is made from, its rule depends on.
+const MATERIALISED: &str = "
+    WITH RECURSIVE made (oid) AS (
+        SELECT t.relid::oid FROM unnest($1::text[], $2::text[]) AS w (schema, name)
+        JOIN pg_namespace n ON n.nspname = w.schema JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = w.name
+        CROSS JOIN LATERAL (SELECT relid FROM pg_partition_tree(c.oid) UNION SELECT c.oid) AS t
+      UNION
+        SELECT r.ev_class FROM made JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = made.oid
+            AND d.classid = 'pg_rewrite'::regclass
+        JOIN pg_rewrite r ON r.oid = d.objid)
+    SELECT format('%I.%I', n.nspname, c.relname)
+    FROM made JOIN pg_class c ON c.oid = made.oid JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind = 'm' AND c.relispopulated ORDER BY 1";
+
 impl Facts {
     /// Asks for some tables, with the search path of the system alone.
     pub(super) async fn load(
@@ -117,6 +133,9 @@ impl Facts {
         let rows =
             transaction.query_typed(DEFERRABLE, &[]).await.map_err(|error| failed("the foreign keys", &error))?;
         facts.deferrable = rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect();
+        let rows = transaction.query_typed(MATERIALISED, &parameters).await;
+        let rows = rows.map_err(|error| failed("the materialised views", &error))?;
+        facts.materialised = rows.iter().map(|row| row.get(0)).collect();
         let row = transaction.query_typed_one(SERVER, &[]).await.map_err(|error| failed("the settings", &error))?;
         (facts.logs_parameters, facts.role) = (row.get(0), row.get(1));
         Ok(facts)

@@ -89,6 +89,7 @@ impl Judge<'_, '_> {
                 _ => BTreeSet::new(),
             };
             let mut refused: BTreeMap<EdgeId, usize> = BTreeMap::new();
+            let mut only_detached: BTreeMap<&str, usize> = BTreeMap::new();
             for row in found.rows() {
                 let fate = match row.class {
                     Class::Owned => match &rule.erase {
@@ -98,11 +99,14 @@ impl Judge<'_, '_> {
                     },
                     _ => self.in_part(found.via(row), &mut refused),
                 };
+                let why = if row.class == Class::Shared { "it is others', too" } else { "others wrote it" };
                 if fate == Fate::Keep && row.class != Class::Owned {
-                    let why = if row.class == Class::Shared { "it is others', too" } else { "others wrote it" };
                     kept.add(found.table, None, why, 1, None);
                 }
                 let fate = self.held(found.table, &row.key, rule, fate, kept);
+                if matches!(fate, Fate::Change(Change { mask: false, .. })) {
+                    *only_detached.entry(why).or_default() += 1;
+                }
                 fates.entry(found.table).or_default().insert(row.key.clone(), fate);
             }
             for (edge, rows) in refused {
@@ -111,6 +115,14 @@ impl Judge<'_, '_> {
                     self.graph.edge(edge)
                 );
                 findings.push(Finding::error("refused-rows", message).help("Say by `erase` what becomes of them."));
+            }
+            for (why, rows) in only_detached {
+                for (name, column) in &rule.columns {
+                    match &column.erase {
+                        ColumnErase::Keep(keep) => kept.add(found.table, Some(name), &keep.basis, rows, keep.until),
+                        _ => kept.add(found.table, Some(name), why, rows, None),
+                    }
+                }
             }
             self.kept_columns(found.table, rule, &fates, kept, findings);
         }
@@ -144,12 +156,12 @@ impl Judge<'_, '_> {
     /// What a hold makes of it.
     fn held(&self, table: NodeId, key: &Key, rule: &TableRule, fate: Fate, kept: &mut KeptRows) -> Fate {
         let Some(held) = self.holds.get(table, key) else { return fate };
-        if let Some(name) = &held.row {
-            kept.add(table, None, &format!("hold `{name}`"), 1, None);
+        if let Some(hold) = &held.row {
+            kept.add(table, None, &format!("hold `{}`", hold.name), 1, hold.until);
             return Fate::Keep;
         }
-        for (field, name) in &held.fields {
-            kept.add(table, Some(field), &format!("hold `{name}`"), 1, None);
+        for (field, hold) in &held.fields {
+            kept.add(table, Some(field), &format!("hold `{}`", hold.name), 1, hold.until);
         }
         let mut change = match fate {
             Fate::Delete => Change { mask: !rule.columns.is_empty(), ..Change::default() },

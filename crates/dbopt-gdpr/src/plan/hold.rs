@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use dbopt_finding::Finding;
 use dbopt_policy::TableSelector;
 use dbopt_sql::quote_ident;
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use tokio_postgres::{Transaction, types::Type};
 
 use crate::{
@@ -25,9 +25,16 @@ pub(crate) struct Holds(BTreeMap<(NodeId, Key), Held>);
 #[derive(Debug, Default)]
 pub(crate) struct Held {
     /// The hold of the whole row.
-    pub(super) row: Option<String>,
+    pub(super) row: Option<Hold>,
     /// Fields, each with its hold.
-    pub(super) fields: BTreeMap<String, String>,
+    pub(super) fields: BTreeMap<String, Hold>,
+}
+
+/// What a hold is called, and the day on which it ends.
+#[derive(Clone, Debug)]
+pub(super) struct Hold {
+    pub(super) name: String,
+    pub(super) until: Option<Date>,
 }
 
 /// One hold as it is written down.
@@ -35,6 +42,7 @@ pub(crate) struct Written {
     pub(crate) relation: Option<String>,
     row: Option<Key>,
     field: Option<String>,
+    until: Option<Date>,
 }
 
 impl Holds {
@@ -56,12 +64,12 @@ impl Holds {
                 HoldSource::Table { table, relation, row, field, until, .. } => {
                     let field =
                         field.as_ref().map_or("NULL".to_owned(), |name| format!("h.{}::text", quote_ident(name)));
-                    let until = until.as_ref().map_or("true".to_owned(), |name| {
-                        let name = quote_ident(name);
-                        format!("h.{name} IS NULL OR h.{name}::timestamptz > $1::text::timestamptz")
+                    let until = until.as_ref().map_or("NULL::timestamptz".to_owned(), |name| {
+                        format!("h.{}::timestamptz", quote_ident(name))
                     });
                     let sql = format!(
-                        "SELECT h.{}::text, h.{}::text, {field} FROM {table} AS h WHERE $1::text IS NOT NULL AND ({until})",
+                        "SELECT h.{}::text, h.{}::text, {field}, to_char({until} AT TIME ZONE 'UTC', 'YYYY-MM-DD') \
+                         FROM {table} AS h WHERE {until} IS NULL OR {until} > $1::text::timestamptz",
                         quote_ident(relation),
                         quote_ident(row)
                     );
@@ -73,6 +81,8 @@ impl Holds {
                             relation: row.get(0),
                             row: row.get::<_, Option<&str>>(1).map(key),
                             field: row.get(2),
+                            // A day beyond all calendars, such as `infinity`, is none.
+                            until: row.get::<_, Option<&str>>(3).and_then(|day| day.parse().ok()),
                         })
                         .collect()
                 }
@@ -109,11 +119,12 @@ impl Holds {
             return Some(written);
         }
         let held = self.0.entry((table, key)).or_default();
+        let hold = Hold { name: name.to_owned(), until: written.until };
         match written.field {
             Some(field) => {
-                held.fields.insert(field, name.to_owned());
+                held.fields.insert(field, hold);
             }
-            None => held.row = Some(name.to_owned()),
+            None => held.row = Some(hold),
         }
         None
     }
@@ -151,20 +162,23 @@ pub(crate) fn file(path: &std::path::Path, as_of: Timestamp) -> Result<Vec<Writt
             Some(serde_json::Value::String(text)) => Ok(Some(text.clone())),
             Some(_) => Err(bad(&format!("has no text as `{name}`"))),
         };
+        let mut last = None;
         if let Some(until) = text("until")? {
             let until = until.parse::<Timestamp>().or_else(|_| {
                 until
-                    .parse::<jiff::civil::Date>()
-                    .and_then(|day| day.tomorrow()?.to_zoned(jiff::tz::TimeZone::UTC))
+                    .parse::<Date>()
+                    .and_then(|day| day.tomorrow()?.to_zoned(TimeZone::UTC))
                     .map(|day| day.timestamp())
             });
-            if until.map_err(|_| bad("has no time as `until`"))? <= as_of {
+            let until = until.map_err(|_| bad("has no time as `until`"))?;
+            if until <= as_of {
                 continue;
             }
+            last = Some(until.to_zoned(TimeZone::UTC).date());
         }
         let row = value.get("row").and_then(serde_json::Value::as_array);
         let row = row.and_then(|row| row.iter().map(|part| part.as_str().map(Box::from)).collect::<Option<Key>>());
-        written.push(Written { relation: text("table")?, row, field: text("field")? });
+        written.push(Written { relation: text("table")?, row, field: text("field")?, until: last });
     }
     Ok(written)
 }

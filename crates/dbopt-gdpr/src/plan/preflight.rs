@@ -61,6 +61,12 @@ pub(super) fn preflight(
         }
     }
     detached(graph, fates, &mut findings);
+    // Refreshing computes the whole view and locks out its readers, so it is no part of the erasure.
+    for view in &facts.materialised {
+        let message = format!("the materialised view `{view}` shows rows as they were until it is refreshed");
+        let help = format!("Run `REFRESH MATERIALIZED VIEW {view};` after the erasure.");
+        findings.push(Finding::warning("materialised-view", message).help(help));
+    }
     if facts.logs_parameters {
         let message =
             "the server may write statements with their parameters to its log, and keys of rows are among them";

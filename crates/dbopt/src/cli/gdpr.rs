@@ -209,7 +209,7 @@ pub(crate) struct GdprReplay {
     #[arg(long, value_name = "FILE")]
     pub(crate) ledger: PathBuf,
     /// The time of the backup, such as 2026-11-01T00:00:00Z
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = moment)]
     pub(crate) since: Timestamp,
     /// Erase them; without it, they are only counted
     #[arg(long)]

@@ -69,13 +69,19 @@ fn key(given: &[String]) -> Result<Vec<String>, Failure> {
 /// The failure of looking for a person. It names nobody.
 fn failure(error: Error) -> Failure {
     match &error {
-        Error::NoSubject(_) | Error::BadKey(_) | Error::ManyPersons(_) => Failure::usage(error.to_string()),
+        Error::BadKey(_) => Failure::usage(error.to_string())
+            .hint("give `--subject` once for each column of the subject's key, or a line for each to `--subject -`"),
+        Error::NoSubject(_) | Error::ManyPersons(_) => Failure::usage(error.to_string()),
         // Asking for somebody who is not there is an answer.
         Error::NoPerson(_) => Failure::new(Exit::Findings, error.to_string()),
         Error::Hidden(_) => {
             Failure::usage(error.to_string()).hint("use a role with BYPASSRLS, or the owner of the tables")
         }
         Error::Query { code: None, .. } => Failure::new(Exit::Connection, error.to_string()),
+        Error::Query { code: Some(code), .. } if *code == SqlState::INSUFFICIENT_PRIVILEGE => {
+            Failure::new(Exit::Partial, error.to_string())
+                .hint("grant the role SELECT on the tables that the policy names, and USAGE on their schemas")
+        }
         _ => Failure::new(Exit::Partial, error.to_string()),
     }
 }

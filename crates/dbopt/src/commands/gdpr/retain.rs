@@ -94,7 +94,7 @@ fn rules(context: &Context, connection: &Connection, file: &Path) -> Result<Main
         let graph = Graph::new(catalog, &policy);
         let transaction = session.read_only().await.map_err(connect::failure)?;
         let looking = retained(&transaction, &graph, &policy, Timestamp::now());
-        let found = connect::or_interrupted(context, looking).await?.map_err(failure)?;
+        let found = connect::or_interrupted(context, looking).await?.map_err(unknown)?;
         drop(transaction);
         session.close().await;
         Ok(found)
@@ -105,6 +105,15 @@ fn rules(context: &Context, connection: &Connection, file: &Path) -> Result<Main
     }
     context.stderr.findings(&findings);
     Ok(maintenance(&policy, all))
+}
+
+/// A hold that the server refuses to show is one that cannot be read.
+fn unknown(error: dbopt_gdpr::Error) -> Failure {
+    let mut failure = failure(error);
+    if failure.exit == Exit::Partial {
+        failure.exit = Exit::Findings;
+    }
+    failure
 }
 
 /// A policy of maintenance with nothing but retention in it.
