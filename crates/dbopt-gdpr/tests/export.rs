@@ -151,7 +151,11 @@ async fn access_gives_all_of_the_person_and_nothing_of_others() {
     {"customer_id":1,"page":"/a"}
     {"customer_id":1,"page":"/b"}
     "#);
-    insta::assert_snapshot!(missing(&manifest), @"public.message draft 3: left out of rows that are not the person's alone");
+    insta::assert_snapshot!(missing(&manifest), @"
+    public.message draft 3: left out of rows that are not the person's alone
+    public.message recipient_id 1: it is a reference by which these rows were not found
+    public.message sender_id 1: it is a reference by which these rows were not found
+    ");
     let counts: Vec<_> =
         manifest.tables.iter().map(|table| (&*table.name, table.owned, table.shared, table.others)).collect();
     assert_eq!(counts, [("customer", 1, 0, 0), ("message", 0, 2, 1), ("orders", 12, 0, 0), ("visit", 3, 0, 0)]);
@@ -172,6 +176,7 @@ async fn portability_gives_what_was_provided_for_a_contract_or_by_consent() {
     public.customer score: it was not provided by the person
     public.message 1: these rows are others', who wrote them about the person
     public.message draft: it was not provided by the person
+    public.message recipient_id 1: it is a reference by which these rows were not found
     public.visit 3: nothing in it was provided by the person on the ground of consent or a contract
     ");
 }
@@ -409,6 +414,8 @@ async fn encrypted_columns_and_large_objects_are_opened_or_missing() {
     assert!(!files.text("data/public.secret.csv").contains("value"));
     insta::assert_snapshot!(missing(&manifest), @"
     public.message draft 3: left out of rows that are not the person's alone
+    public.message recipient_id 1: it is a reference by which these rows were not found
+    public.message sender_id 1: it is a reference by which these rows were not found
     public.secret 1: there is no such large object
     public.secret value: it is encrypted, and no keys were given to open it
     ");

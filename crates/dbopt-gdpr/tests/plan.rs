@@ -303,13 +303,34 @@ async fn what_the_law_or_a_hold_keeps_stays() {
     2: DELETE FROM ONLY public.item AS t USING unnest($1::text[], $2::text[]) AS k (k0, k1) WHERE t.order_id = k.k0::integer AND t.line = k.k1::integer;
     2: DELETE FROM ONLY public.orders AS t USING unnest($1::text[]) AS k (k0) WHERE t.id = k.k0::integer;
     1 kept by public.item (order_id) → public.orders CASCADE planned false
-    kept 1 of customer.email: hold `court` until None
+    kept 1 of customer.email: hold `court` until Some(2027-01-01)
     kept 2 of invoice: tax until Some(2035-05-06)
     kept 1 of item: hold `court` until None
     error: 1 rows that are to be kept would be deleted along: they refer by `public.item (order_id) → public.orders` (CASCADE) to rows that go
     ");
     let sketch = check(&format!("{schema} INSERT INTO legal.hold VALUES ('orders', '7', NULL, NULL)"), &body).await;
     assert!(sketch.contains("hold `court` has 1 entries that name no row"), "{sketch}");
+}
+
+#[tokio::test]
+async fn views_that_keep_rows_are_named() {
+    let schema = format!(
+        "{SHOP} CREATE VIEW names AS SELECT id, email FROM customer;
+         CREATE MATERIALIZED VIEW \"Top\" AS SELECT n.email, count(*) FROM names n GROUP BY 1;
+         CREATE MATERIALIZED VIEW further AS SELECT * FROM \"Top\";
+         CREATE MATERIALIZED VIEW never AS SELECT email FROM customer WITH NO DATA;
+         CREATE MATERIALIZED VIEW numbers AS SELECT 1 AS one;"
+    );
+    let sketch = check(&schema, &shop()).await;
+    let named: Vec<&str> = sketch.lines().filter(|line| line.contains("materialised view")).collect();
+    assert_eq!(
+        named,
+        [
+            "warning: the materialised view `public.\"Top\"` shows rows as they were until it is refreshed",
+            "warning: the materialised view `public.further` shows rows as they were until it is refreshed",
+        ],
+        "{sketch}"
+    );
 }
 
 #[tokio::test]
@@ -342,6 +363,29 @@ async fn messages_stay_and_lose_their_author() {
     "#);
     assert_eq!(left(&database, "message"), "(1,0,2) (2,2,) (3,0,) (4,2,2)");
     assert_eq!(left(&database, "attachment"), "(1,1) (2,2)");
+}
+
+#[tokio::test]
+async fn what_others_have_beside_the_reference_stays_and_is_said_to() {
+    let schema = "CREATE TABLE customer (id int PRIMARY KEY); INSERT INTO customer VALUES (1), (2);
+         CREATE TABLE message (id int PRIMARY KEY, sender_id int, recipient_id int, body text, picture text);
+         INSERT INTO message VALUES (1, 1, 2, 'a', 'p'), (2, 2, 1, 'b', 'p'), (3, 2, 2, 'c', 'p')";
+    let columns = "column.body.erase = 'null'\n\
+        column.picture = { erase = 'keep', keep = { basis = 'a claim', until = '2999-01-01' } }";
+    let body = [
+        table("customer", "owned", "id", ""),
+        table("message", "shared", "id sender_id recipient_id", columns),
+        reference("message", "sender_id", "customer", "class = 'shared'\nerase = 'detach'"),
+        reference("message", "recipient_id", "customer", "class = 'about'\nerase = 'detach'"),
+    ]
+    .concat();
+    let sketch = check(schema, &body).await;
+    let kept: Vec<_> = sketch.lines().filter(|line| line.starts_with("kept")).collect();
+    insta::assert_snapshot!(kept.join("\n"), @"
+    kept 1 of message.body: it is others', too until None
+    kept 1 of message.body: others wrote it until None
+    kept 2 of message.picture: a claim until Some(2999-01-01)
+    ");
 }
 
 #[tokio::test]

@@ -70,6 +70,9 @@ impl Failure {
             std::io::ErrorKind::PermissionDenied => format!("could not {verb} `{name}`: permission denied"),
             _ => format!("could not {verb} `{name}`: {error}"),
         };
-        Self::usage(message)
+        let failure = Self::usage(message);
+        // What is written need not be there, so what is missing is its folder.
+        let is_folder = verb == "write" && error.kind() == std::io::ErrorKind::NotFound;
+        if is_folder { failure.hint("the folder that it is to be in has to be there") } else { failure }
     }
 }

@@ -138,6 +138,7 @@ fn a_person_is_exported_sealed_and_recorded_and_nowhere_named() {
     let again = place.export("again.tar", &[&ANN[..], &["--plain", "--format", "json"]].concat()).json();
     assert!(record.contains(again["subject"].as_str().expect("text")));
     place.export("ann.tar.age", &[&ANN[..], &["--plain"]].concat()).fails(2, "is there already");
+    place.export("nowhere/ann.tar", &[&ANN[..], &["--plain"]].concat()).fails(2, "the folder that it is to be in");
     assert_eq!(fs::read(&package).expect("it is there"), bytes);
 }
 

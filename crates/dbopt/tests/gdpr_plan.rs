@@ -114,7 +114,9 @@ fn lint_and_plan_look_at_a_database() {
     // Nothing was changed, and nobody else is named by accident.
     assert_eq!(database.value("SELECT count(*) FROM orders"), "3");
     folder.run(&[&plan[..], &["-"]].concat(), "nobody\n").fails(1, "there is no `customer` with this key");
-    folder.run(&[&plan[..], &["-"]].concat(), "ann-4711\nbob-4712\n").fails(2, "this is no key of `customer`");
+    folder
+        .run(&[&plan[..], &["-"]].concat(), "ann-4711\nbob-4712\n")
+        .fails(2, "once for each column of the subject's key");
     folder.run(&[&plan[..], &["-", "--as", "employee"]].concat(), "ann-4711\n").fails(2, "no such subject");
     folder.run(&["plan", "-d", "host=/nonexistent dbname=x", "--subject", "-"], "ann-4711\n").fails(3, "");
     // Rows of others that would go along refuse it.

@@ -133,7 +133,13 @@ fn what_cannot_be_respected_refuses() {
     let cluster = Cluster::builder().start().expect("a cluster");
     let shop = Shop::new(&cluster);
     assert_eq!(dbopt(&["migrate", "up", "-d", &shop.target]).code, 0);
-    // A hold that nobody can read, and holds that the server cannot see.
+    // A hold that the role may not see, one that nobody can read, and holds that the server cannot see.
+    shop.database.execute("CREATE ROLE looker LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO looker");
+    let (socket, port) = (cluster.socket_dir().display().to_string(), cluster.port().to_string());
+    let policy = shop.folder.path().join("gdpr.toml");
+    let mut looks = command();
+    looks.args(["gdpr", "retain", "plan", "-d", shop.database.name(), "-h", &socket, "-p", &port, "-U", "looker"]);
+    ran(looks.arg("--policy").arg(policy).output().expect("it starts")).fails(1, "hint: grant the role SELECT");
     shop.database.execute("INSERT INTO legal.hold VALUES ('orders', '5')");
     for command in ["plan", "run"] {
         shop.retain(&[command]).fails(1, "name no row of a table with a key");

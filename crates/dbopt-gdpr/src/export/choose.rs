@@ -10,7 +10,7 @@ use super::{Article, Opener, manifest::Missing, value::Kind};
 use crate::{
     graph::{By, EdgeId, Graph, Identity, Node, NodeColumn, NodeId},
     policy::{Basis, Class, ColumnErase, ColumnRule, GdprPolicy, Purpose, TableRule},
-    walk::Found,
+    walk::{Found, Row},
 };
 
 /// A column that some rows are given with.
@@ -104,7 +104,17 @@ impl<'a> Choice<'a> {
         if left > 0 {
             missing.push(Missing::table(node, left, "these rows are others', who wrote them about the person"));
         }
-        Some(Table { node, rule, found, columns, references: self.references(found.table), article: self.article })
+        let table =
+            Table { node, rule, found, columns, references: self.references(found.table), article: self.article };
+        for chosen in table.columns.iter().filter(|chosen| of_others > 0 && table.refers(chosen)) {
+            let is_left = |row: &&Row| is_given(row.class) && !table.has(row.class, found.via(row), chosen);
+            let rows = found.rows().iter().filter(is_left).count();
+            if rows > 0 && chosen.of_others {
+                let why = "it is a reference by which these rows were not found";
+                missing.push(Missing::column(node, &chosen.column.name, Some(rows), why));
+            }
+        }
+        Some(table)
     }
 
     fn column(
@@ -174,6 +184,11 @@ impl Table<'_> {
     /// Whether rows of a class are given.
     pub(super) fn gives(&self, class: Class) -> bool {
         gives(self.article, class)
+    }
+
+    /// Whether a column is one of a reference to a person.
+    fn refers(&self, chosen: &Chosen<'_>) -> bool {
+        self.references.iter().any(|(_, columns, _)| columns.contains(&chosen.column.name.as_str()))
     }
 
     /// Whether a row of a class, found by some references, is given with a column.

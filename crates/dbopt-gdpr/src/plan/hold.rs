@@ -64,9 +64,9 @@ impl Holds {
                 HoldSource::Table { table, relation, row, field, until, .. } => {
                     let field =
                         field.as_ref().map_or("NULL".to_owned(), |name| format!("h.{}::text", quote_ident(name)));
-                    let until = until.as_ref().map_or("NULL::timestamptz".to_owned(), |name| {
-                        format!("h.{}::timestamptz", quote_ident(name))
-                    });
+                    let until = until
+                        .as_ref()
+                        .map_or("NULL::timestamptz".to_owned(), |name| format!("h.{}::timestamptz", quote_ident(name)));
                     let sql = format!(
                         "SELECT h.{}::text, h.{}::text, {field}, to_char({until} AT TIME ZONE 'UTC', 'YYYY-MM-DD') \
                          FROM {table} AS h WHERE {until} IS NULL OR {until} > $1::text::timestamptz",
@@ -165,10 +165,7 @@ pub(crate) fn file(path: &std::path::Path, as_of: Timestamp) -> Result<Vec<Writt
         let mut last = None;
         if let Some(until) = text("until")? {
             let until = until.parse::<Timestamp>().or_else(|_| {
-                until
-                    .parse::<Date>()
-                    .and_then(|day| day.tomorrow()?.to_zoned(TimeZone::UTC))
-                    .map(|day| day.timestamp())
+                until.parse::<Date>().and_then(|day| day.tomorrow()?.to_zoned(TimeZone::UTC)).map(|day| day.timestamp())
             });
             let until = until.map_err(|_| bad("has no time as `until`"))?;
             if until <= as_of {

@@ -29,7 +29,7 @@ pub(super) fn plan(basis: &Basis<'_>, plan: &mut Plan) {
         two.n_mod_since_analyze.cmp(&one.n_mod_since_analyze).then_with(|| one.table.cmp(&two.table))
     });
     for (table, why) in due {
-        if plan.drops(basis, table) || !basis.may(plan, table, "ANALYZE of") {
+        if plan.drops(basis, table) || !basis.may(plan, table, "ANALYZE of", "MAINTAIN") {
             continue;
         }
         let work = Work::Analyze { table: table.table.clone(), relfilenode: table.relfilenode };

@@ -281,14 +281,14 @@ impl Basis<'_> {
         !table.is_system && !table.is_temp && self.policy.scope.contains(schema, name)
     }
 
-    /// Says that the role may not do what should be done; whether it may.
-    fn may(&self, plan: &mut Plan, table: &TableFacts, what: &str) -> bool {
+    /// Says that the role may not do what should be done, and which rights of the table would do; whether it may.
+    fn may(&self, plan: &mut Plan, table: &TableFacts, what: &str, rights: &str) -> bool {
         if table.may_maintain {
             return true;
         }
         let (name, role) = (&table.table, dbopt_sql::quote_ident(&self.facts.server.role));
         let help = if self.facts.server.version_num >= 170_000 {
-            format!("GRANT MAINTAIN ON TABLE {name} TO {role};")
+            format!("GRANT {rights} ON TABLE {name} TO {role};")
         } else if table.owner_is_superuser {
             // Whoever got that role would have got the whole cluster.
             format!("a superuser has to do it, or give `{name}` to an owner that is none and may become none")

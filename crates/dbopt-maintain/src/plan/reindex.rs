@@ -42,7 +42,7 @@ pub(super) fn plan(basis: &Basis<'_>, plan: &mut Plan) {
         let Some(table) = basis.facts.table(index.index.table.oid) else { continue };
         if is_refused(plan, index, gain)
             || plan.drops(basis, basis.owner(table))
-            || !basis.may(plan, basis.owner(table), "REINDEX of an index of")
+            || !basis.may(plan, basis.owner(table), "REINDEX of an index of", "MAINTAIN")
         {
             continue;
         }

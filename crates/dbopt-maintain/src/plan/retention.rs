@@ -109,7 +109,10 @@ fn rows(basis: &Basis<'_>, plan: &mut Plan, ruled: Ruled<'_>, table: &TableFacts
         );
         plan.note("locked", message, "rows go as soon as the lock does; a run names who holds it".to_owned());
     }
-    if !basis.may(plan, table, "deleting rows of") {
+    // Rows that may have to stay are locked before they are deleted, for which the server wants UPDATE.
+    let rights =
+        if rule.exempt.reasons.is_empty() { "MAINTAIN, SELECT, DELETE" } else { "MAINTAIN, SELECT, UPDATE, DELETE" };
+    if !basis.may(plan, table, "deleting rows of", rights) {
         return;
     }
     let about = expected.map(|rows| format!(", about {rows:.0} rows")).unwrap_or_default();
@@ -222,7 +225,7 @@ fn partitions(basis: &Basis<'_>, plan: &mut Plan, ruled: Ruled<'_>, table: &Tabl
     {
         plan.note("last-partition", format!("`{}` is expired too, and stays as the last partition", last.table), None);
     }
-    if !expired.is_empty() && !basis.may(plan, table, "dropping partitions of") {
+    if !expired.is_empty() && !basis.may(plan, table, "dropping partitions of", "MAINTAIN") {
         return;
     }
     let all_of: Vec<u32> = all.iter().map(|partition| partition.table.oid).collect();

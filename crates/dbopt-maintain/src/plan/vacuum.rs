@@ -26,7 +26,10 @@ pub(super) fn plan(basis: &Basis<'_>, plan: &mut Plan) {
     for (_, table, why) in due {
         // Freezing vacuums as well. Deleting rows ends with it too, but only when there are any: see `spared`.
         let is_covered = |work: &Work| matches!(work, Work::Vacuum { .. });
-        if plan.has(&table.table, is_covered) || plan.drops(basis, table) || !basis.may(plan, table, "VACUUM of") {
+        if plan.has(&table.table, is_covered)
+            || plan.drops(basis, table)
+            || !basis.may(plan, table, "VACUUM of", "MAINTAIN")
+        {
             continue;
         }
         let is_spared = plan.has(&table.table, |work| matches!(work, Work::DeleteRows { .. }));

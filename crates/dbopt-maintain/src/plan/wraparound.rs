@@ -40,7 +40,7 @@ pub(super) fn plan(basis: &Basis<'_>, plan: &mut Plan) {
     }
     due.sort_by(|one, two| two.share.total_cmp(&one.share).then_with(|| one.table.table.cmp(&two.table.table)));
     for Pressure { table, why, emergency, .. } in due {
-        if !basis.may(plan, table, "VACUUM (FREEZE) of") {
+        if !basis.may(plan, table, "VACUUM (FREEZE) of", "MAINTAIN") {
             continue;
         }
         let work = Work::Vacuum {

@@ -18,6 +18,7 @@ use std::io::BufRead as _;
 
 use dbopt_crypto::Pseudonymizer;
 use dbopt_gdpr::{Error, GdprPolicy, SubjectRule};
+use tokio_postgres::error::SqlState;
 
 use super::Context;
 use crate::{cli::gdpr::Gdpr, exit::Exit, failure::Failure};
