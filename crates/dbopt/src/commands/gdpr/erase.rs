@@ -48,7 +48,10 @@ pub(super) fn run(context: &Context, args: &GdprErase) -> Result<Exit, Failure> 
             }
         };
         may_begin(&policy)?;
-        let erased = connect::or_interrupted(context, erasure.erase(session.client_mut(), &approved)).await?;
+        let erasing = connect::or_interrupted(context, erasure.erase(session.client_mut(), &approved)).await;
+        // Whether the server had committed by then is not known here, and need not be.
+        let hint = "give the same confirmation again: what was begun is ended as not done, and what was done is not done twice";
+        let erased = erasing.map_err(|failure| failure.hint(hint))?;
         let erased = erased.map_err(|error| not_erased(&session, error))?;
         session.close().await;
         context.stderr.findings(&erased.findings);
