@@ -256,6 +256,23 @@ fn rows_of_others_are_not_taken_along() {
 
 /// What is left to say is of tables to which nothing leads, and nothing else.
 #[test]
+fn a_row_of_persons_of_several_kinds_is_nobodys_alone() {
+    let schema = "CREATE TABLE customers (id bigint PRIMARY KEY, email text UNIQUE, name text);
+         CREATE TABLE staff (id bigint PRIMARY KEY, email text UNIQUE, name text);
+         CREATE TABLE messages (id bigint PRIMARY KEY, sender_id bigint REFERENCES customers,
+             recipient_id bigint REFERENCES customers, staff_id bigint REFERENCES staff, body text);
+         CREATE TABLE hooks (id bigint PRIMARY KEY, payload jsonb);";
+    let persons = ["customers", "staff"].map(|name| TableName::new("public", name));
+    let inferred = infer(&catalog(schema), &persons).expect("there are persons");
+    let draft = Draft::new(&inferred, Confidence::Medium);
+    let policy = policy(&draft);
+    let of_messages: Vec<_> = policy.references.iter().map(|rule| (rule.class.name(), rule.erase.name())).collect();
+    assert_eq!(of_messages, [("shared", "detach"); 3], "{}", draft.text);
+    // What is in JSON is not known by its column's name.
+    assert!(draft.text.contains("`payload` is plain, although it may have anything in it"), "{}", draft.text);
+}
+
+#[test]
 fn lint_asks_only_for_what_could_not_be_guessed() {
     let schema = format!(
         "{USERS} CREATE TABLE orders (id bigint PRIMARY KEY, user_id bigint, note text, \"odd \"\"name\n\" jsonb);

@@ -209,6 +209,17 @@ fn direct(graph: &Graph, links: &mut [Link], near: &[usize]) {
     let (owners, makers, others, actors) =
         (of(&[Some(Role::Owner)]), of(&[Some(Role::Maker)]), of(&[Some(Role::Other)]), of(&[Some(Role::Actor)]));
     let is_several = |list: &[usize]| list.len() > 1;
+    let whose: Vec<usize> = [&*plain, &*owners, &*others].concat();
+    let kinds: BTreeSet<NodeId> = whose.iter().map(|at| links[*at].parent).collect();
+    if kinds.len() > 1 {
+        for at in &whose {
+            links[*at].loosen(Class::Shared, graph, "the row refers to persons of several kinds");
+        }
+        for at in makers.iter().chain(&actors) {
+            links[*at].loosen(Class::Foreign, graph, "the person only did something with it");
+        }
+        return;
+    }
     let leading = if !plain.is_empty() { &plain } else { &owners };
     let second = if plain.is_empty() { Vec::new() } else { owners.clone() };
     match (leading.is_empty(), is_several(leading) || (plain.is_empty() && !others.is_empty())) {

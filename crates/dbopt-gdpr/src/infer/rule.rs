@@ -108,6 +108,8 @@ fn rule(inferred: &Inferred, classes: &Classes, id: NodeId) -> Rule {
             let is_open = is_json || column.kind.name == "text";
             if class.is_followed() && is_open && !tied.contains(column.name.as_str()) {
                 rule.texts.push(column.name.clone());
+            } else if is_json && !class.is_followed() {
+                rule.doubtful.push((column.name.clone(), "may have anything in it, persons as well".to_owned()));
             }
             rule.plain.push(column.name.clone());
             continue;
