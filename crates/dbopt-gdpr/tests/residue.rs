@@ -29,7 +29,8 @@ async fn a_table_is_until_vacuum_and_then_needs_a_rewrite() {
     database.execute(
         "CREATE TABLE customer (id int PRIMARY KEY, email text); INSERT INTO customer SELECT g, 'user' || g FROM generate_series(1, 100) g;
          CREATE TABLE gone (id int PRIMARY KEY, email varchar(40)); INSERT INTO gone SELECT g, 'user' || g FROM generate_series(1, 100) g;
-         CREATE TABLE untouched (id int); INSERT INTO untouched VALUES (1); CREATE TABLE elsewhere (id int); ANALYZE",
+         CREATE TABLE untouched (id int); INSERT INTO untouched VALUES (1); CREATE TABLE elsewhere (id int);
+         CREATE VIEW between AS SELECT * FROM customer; CREATE MATERIALIZED VIEW report AS SELECT * FROM between; ANALYZE",
     );
     let since = Timestamp::now();
     database.execute("DELETE FROM customer WHERE id = 7; DELETE FROM gone; SELECT pg_stat_force_next_flush()");
@@ -41,6 +42,7 @@ async fn a_table_is_until_vacuum_and_then_needs_a_rewrite() {
             "public.gone: until vacuum, VACUUM (INDEX_CLEANUP on, ANALYZE) public.gone;",
             "statistics of public.gone: in statistics, ANALYZE public.gone;",
             "public.untouched: gone, -",
+            "materialised view public.report: unknown, REFRESH MATERIALIZED VIEW public.report;",
         ]
     );
     database.execute("VACUUM (INDEX_CLEANUP on, ANALYZE) customer; ");
@@ -54,6 +56,7 @@ async fn a_table_is_until_vacuum_and_then_needs_a_rewrite() {
             "public.gone: gone, -".to_owned(),
             format!("statistics of public.gone: in statistics, {mend}"),
             "public.untouched: gone, -".to_owned(),
+            "materialised view public.report: unknown, REFRESH MATERIALIZED VIEW public.report;".to_owned(),
         ]
     );
     // The statement does what is said of it.

@@ -185,7 +185,10 @@ fn who_was_erased_is_erased_again_after_a_restore() {
             .env("GDPR_KEY", "0123456789abcdef".repeat(4));
         ran(command.output().expect("the binary starts"))
     };
-    let nobody = replay("2999-01-01T00:00:00Z", &["--yes"]).json();
+    replay("2999-01-01T00:00:00Z", &["--yes"]).fails(2, "`--since` is yet to come");
+    let late = replay(&jiff::Timestamp::now().to_string(), &["--yes"]);
+    assert!(late.stderr.contains("the last record of the copy is of "), "{}", late.stderr);
+    let nobody = late.json();
     assert_eq!((&nobody["recorded"], &nobody["persons"]), (&0.into(), &serde_json::json!([])));
     let listed = replay("2020-01-01T00:00:00Z", &[]).json();
     assert_eq!((&listed["recorded"], &listed["persons"][0]["outcome"]), (&1.into(), &"planned".into()));

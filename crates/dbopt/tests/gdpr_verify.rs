@@ -57,6 +57,7 @@ fn what_is_left_of_a_person_is_found_and_not_shown() {
             hits.iter().any(|hit| hit.contains("customer")) && hits.iter().any(|hit| hit.contains("event")),
             "{view}"
         );
+        assert_eq!(found.stderr.contains("the person's rows have now"), args[0] == "--subject", "{}", found.stderr);
         assert!(!found.stdout.to_lowercase().contains("ann@") && !found.stderr.to_lowercase().contains("ann@"));
     }
     let shown = shop.verify(&["--identifiers", "-", "--keys"], "email=ann@example.org\n");

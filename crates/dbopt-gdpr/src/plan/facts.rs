@@ -99,6 +99,19 @@ const MATERIALISED: &str = "
     FROM made JOIN pg_class c ON c.oid = made.oid JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind = 'm' AND c.relispopulated ORDER BY 1";
 
+/// The populated materialised views that are made from some tables, directly or by way of other views, as SQL names them; with the search
+/// path of the system alone.
+pub(crate) async fn materialised(
+    transaction: &Transaction<'_>,
+    schemas: &[&str],
+    names: &[&str],
+) -> Result<Vec<String>, Error> {
+    let parameters: [(&(dyn ToSql + Sync), Type); 2] = [(&schemas, Type::TEXT_ARRAY), (&names, Type::TEXT_ARRAY)];
+    let rows = transaction.query_typed(MATERIALISED, &parameters).await;
+    let rows = rows.map_err(|error| failed("the materialised views", &error))?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
 impl Facts {
     /// Asks for some tables, with the search path of the system alone.
     pub(super) async fn load(
@@ -133,9 +146,7 @@ impl Facts {
         let rows =
             transaction.query_typed(DEFERRABLE, &[]).await.map_err(|error| failed("the foreign keys", &error))?;
         facts.deferrable = rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect();
-        let rows = transaction.query_typed(MATERIALISED, &parameters).await;
-        let rows = rows.map_err(|error| failed("the materialised views", &error))?;
-        facts.materialised = rows.iter().map(|row| row.get(0)).collect();
+        facts.materialised = materialised(transaction, &schemas, &names).await?;
         let row = transaction.query_typed_one(SERVER, &[]).await.map_err(|error| failed("the settings", &error))?;
         (facts.logs_parameters, facts.role) = (row.get(0), row.get(1));
         Ok(facts)

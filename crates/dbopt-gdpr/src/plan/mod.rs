@@ -28,6 +28,7 @@ use crate::{
 
 pub use apart::Apart;
 pub(crate) use change::is_unique;
+pub(crate) use facts::materialised;
 pub use large::LargeObjects;
 pub use make::{plan, pseudonym};
 pub(crate) use sealed::SEALED;

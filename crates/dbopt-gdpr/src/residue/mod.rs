@@ -6,6 +6,8 @@
 //! <https://www.postgresql.org/docs/current/wal-internals.html>). So nothing here is ever called physically erased: disks keep what file
 //! systems have freed.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 use tokio_postgres::{
     Row, Transaction,
@@ -13,6 +15,7 @@ use tokio_postgres::{
 };
 
 use crate::{
+    plan::materialised,
     policy::{GdprPolicy, TableName},
     walk::{Error, failed, guarded},
 };
@@ -95,13 +98,17 @@ pub async fn residue(
     let before = guarded(transaction).await?;
     let since = options.since.to_string();
     let mut residue = Vec::new();
+    let mut roots = BTreeSet::new();
     for row in ask(transaction, TABLES, &since, "the tables").await? {
         let root = TableName::new(row.get::<_, String>("root_schema"), row.get::<_, String>("root_name"));
         if policy.table(&root).is_some_and(|rule| rule.class.is_followed()) {
             residue.push(of_table(&row));
             residue.extend(of_statistics(&row));
+            roots.insert(root);
         }
     }
+    let (schemas, names): (Vec<_>, Vec<_>) = roots.iter().map(|root| (&*root.schema, &*root.name)).unzip();
+    residue.extend(materialised(transaction, &schemas, &names).await?.into_iter().map(of_view));
     for row in ask(transaction, HORIZON, &since, "old transactions").await? {
         residue.push(Residue {
             place: row.get("name"),
@@ -144,6 +151,16 @@ fn of_table(row: &Row) -> Residue {
         (Stays::UntilVacuum, why, Some(format!("VACUUM (INDEX_CLEANUP on, ANALYZE) {table};")))
     };
     Residue { place: table.to_string(), stays, why, mend }
+}
+
+/// A materialised view has rows of its own, and the server keeps no time of its last refresh.
+fn of_view(view: String) -> Residue {
+    Residue {
+        place: format!("materialised view {view}"),
+        stays: Stays::Unknown,
+        why: "it shows rows as they were when it was last refreshed, and nothing says when that was".to_owned(),
+        mend: Some(format!("REFRESH MATERIALIZED VIEW {view};")),
+    }
 }
 
 /// Statistics are of the rows as they were. ANALYZE of a table without rows leaves them as they are, and changing a column's type to its

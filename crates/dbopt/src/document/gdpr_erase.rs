@@ -42,7 +42,9 @@ pub(crate) fn replay(view: &GdprReplayView) -> Document {
     let mut document = Document::default();
     document.heading(1, format!("Erasing again since {}", view.since));
     document.paragraph(format!(
-        "{} persons were erased since; {} of them are in the database, {} were not erased, and {} are recorded under another key.",
+        "By a copy of the record up to {}, {} persons were erased since; {} of them are in the database, {} were not erased, and {} are \
+         recorded under another key.",
+        view.until,
         view.recorded,
         view.persons.len(),
         view.failed,

@@ -84,6 +84,8 @@ pub(crate) struct GdprReplayView {
     pub(crate) schema_version: u32,
     /// From when on erasures are repeated, by RFC 3339.
     pub(crate) since: String,
+    /// The time of the last record of the copy, by RFC 3339. It knows nothing of what was erased later.
+    pub(crate) until: String,
     /// How many persons the copy of the audit record says to have been erased since.
     pub(crate) recorded: usize,
     /// How many of them are named by another key than the policy's, and cannot be looked for.

@@ -2,6 +2,7 @@
 
 use dbopt_audit::{FileStore, Range, Record, Store as _, Verifier};
 use dbopt_crypto::{KeyId, Pseudonymizer, SubjectId};
+use dbopt_finding::Finding;
 use dbopt_gdpr::{Erasure, GdprPolicy, Graph, PersonKey, Recorded, destroy_again, find_again, find_keys_again};
 use dbopt_pg::{Session, SessionProfile};
 use jiff::Timestamp;
@@ -27,7 +28,18 @@ use crate::{
 pub(super) fn run(context: &Context, args: &GdprReplay) -> Result<Exit, Failure> {
     let policy: GdprPolicy = load::policy(context, &args.policy, true)?;
     let pseudonyms = pseudonymizer(&policy)?;
-    let recorded = recorded(args)?;
+    if args.since > Timestamp::now() {
+        return Err(Failure::usage("`--since` is yet to come").hint("it is the time of the backup that was restored"));
+    }
+    let (recorded, until) = recorded(args)?;
+    if until < args.since {
+        let message = format!(
+            "the last record of the copy is of {until}, so it does not know who was erased since {}",
+            args.since
+        );
+        let help = "Take a newer copy, unless nothing was recorded any more before the restore.";
+        context.stderr.findings(&[Finding::warning("old-ledger", message).help(help)]);
+    }
     let wanted = match &policy.pseudonym {
         Some(rule) => recorded.clone().under(&rule.id),
         None => Recorded::default(),
@@ -39,6 +51,7 @@ pub(super) fn run(context: &Context, args: &GdprReplay) -> Result<Exit, Failure>
         let mut view = GdprReplayView {
             schema_version: SCHEMA_VERSION,
             since: args.since.to_string(),
+            until: until.to_string(),
             recorded: recorded.persons.len(),
             other_keys: recorded.persons.len() - wanted.persons.len(),
             persons: Vec::new(),
@@ -68,7 +81,7 @@ pub(super) fn run(context: &Context, args: &GdprReplay) -> Result<Exit, Failure>
                 if let Some(problem) = problem {
                     view.failed += 1;
                     let message = format!("{} was not erased: {}", erasure.pseudonym(), problem.message);
-                    context.stderr.findings(&[dbopt_finding::Finding::error("not-erased", message)]);
+                    context.stderr.findings(&[Finding::error("not-erased", message)]);
                 }
             }
         }
@@ -144,8 +157,8 @@ async fn open(context: &Context, args: &GdprReplay, wanted: &Recorded) -> Result
     Ok(session)
 }
 
-/// Who was erased since, by a copy of the audit record that is whole in itself.
-fn recorded(args: &GdprReplay) -> Result<Recorded, Failure> {
+/// Who was erased since, by a copy of the audit record that is whole in itself, and the time of its last record.
+fn recorded(args: &GdprReplay) -> Result<(Recorded, Timestamp), Failure> {
     let (mut records, mut unreadable): (Vec<Record>, u64) = (Vec::new(), 0);
     let mut take = |record: Option<&Record>| match record {
         Some(record) => records.push(record.clone()),
@@ -154,12 +167,14 @@ fn recorded(args: &GdprReplay) -> Result<Recorded, Failure> {
     connect::block_on(async {
         FileStore::new(&args.ledger).read(Range::ALL, &mut take).await.map_err(audit::failure)
     })?;
-    let first = records.first().map(|record| record.sequence);
-    let mut verifier = Verifier::new(first.unwrap_or(1), &[]);
+    let ends = records.first().zip(records.last());
+    let mut verifier = Verifier::new(ends.map_or(1, |(first, _)| first.sequence), &[]);
     records.iter().for_each(|record| verifier.record(record));
-    if unreadable > 0 || first.is_none() || verifier.finish().fault_count > 0 {
+    let until = ends.and_then(|(_, last)| Timestamp::from_microsecond(last.time).ok());
+    let is_whole = unreadable == 0 && verifier.finish().fault_count == 0;
+    let Some(until) = until.filter(|_| is_whole) else {
         let message = format!("`{}` is not a whole audit record, and nothing was done", args.ledger.display());
         return Err(Failure::new(Exit::Findings, message).hint("`dbopt audit verify --file` says where"));
-    }
-    Ok(Recorded::since(&records, args.since))
+    };
+    Ok((Recorded::since(&records, args.since), until))
 }

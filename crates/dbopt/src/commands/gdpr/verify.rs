@@ -2,6 +2,7 @@
 
 use std::io::Read as _;
 
+use dbopt_finding::Finding;
 use dbopt_gdpr::{
     Error, GdprPolicy, Graph,
     verify::{Identifier, ScanOptions, Search, identifiers, scan},
@@ -64,6 +65,12 @@ pub(super) fn run(context: &Context, args: &GdprVerify) -> Result<Exit, Failure>
     })?;
     let view = VerifyReportView::new(&report);
     output::report(&context.global, args.format, None, &view, document::gdpr_verify::verify)?;
+    if !view.clean && !args.subject.is_empty() {
+        let message =
+            "the identifiers are those that the person's rows have now; of rows that were masked, they are the masks";
+        let help = "To search for what was erased, give the values of before by `--identifiers`.";
+        context.stderr.findings(&[Finding::note("identifiers-of-now", message).help(help)]);
+    }
     Ok(match (view.clean, view.complete) {
         (false, _) => Exit::Findings,
         (true, false) => Exit::Partial,
