@@ -3,7 +3,7 @@
 //! One transaction sees one moment; rows stream through it table by table, in the order of their keys, into two files each: JSON Lines
 //! and CSV. Values are the texts of their types' output functions under settings that are fixed here, so that the same rows give
 //! the same bytes, whatever session, role or locale asks. [`Sink`] is where the files go: [`Archive`] or [`Folder`], and with the feature
-//! `age` through [`Lock`].
+//! `age` through `Lock`.
 //!
 //! Memory is bounded: keys are held (as [`crate::walk`] found them), one row at a time, and a little of each file; the rest of a file
 //! waits sealed on disk until its size is known.
