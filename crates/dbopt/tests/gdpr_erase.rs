@@ -2,13 +2,10 @@
 
 mod support;
 
-use std::{
-    io::Write as _,
-    process::{Child, Stdio},
-};
+use std::{io::Write as _, process::Child};
 
 use dbopt_testkit::{Cluster, Database};
-use support::{Ran, command, dbopt, ran};
+use support::{Ran, command, dbopt, piped, ran};
 
 const SCHEMA: &str = "
     CREATE TABLE customer (id text PRIMARY KEY, email text UNIQUE);
@@ -53,16 +50,13 @@ impl<'a> Shop<'a> {
 
     fn start(&self, args: &[&str]) -> Child {
         let policy = self.folder.path().join("gdpr.toml");
-        let mut child = command()
+        let mut command = command();
+        command
             .args(["gdpr", "erase", "-d", &self.target, "--subject", "-", "--policy"])
             .arg(policy)
             .args(args)
-            .env("GDPR_KEY", "0123456789abcdef".repeat(4))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
+            .env("GDPR_KEY", "0123456789abcdef".repeat(4));
+        let mut child = piped(&mut command);
         child.stdin.take().expect("it is piped").write_all(b"ann-4711\n").expect("written");
         child
     }

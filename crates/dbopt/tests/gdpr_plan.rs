@@ -2,10 +2,10 @@
 
 mod support;
 
-use std::{io::Write as _, path::PathBuf, process::Stdio};
+use std::{io::Write as _, path::PathBuf};
 
 use dbopt_testkit::Cluster;
-use support::{Ran, command, ran, root};
+use support::{Ran, command, piped, ran, root};
 
 const SCHEMA: &str = "
     CREATE TABLE customer (id text PRIMARY KEY, email text UNIQUE);
@@ -45,17 +45,14 @@ impl Folder {
 
     /// `dbopt gdpr …` with the policy, and a text on standard input.
     fn run(&self, args: &[&str], input: &str) -> Ran {
-        let mut child = command()
+        let mut command = command();
+        command
             .arg("gdpr")
             .args(args)
             .arg("--policy")
             .arg(self.path("gdpr.toml"))
-            .env("GDPR_KEY", "0123456789abcdef".repeat(4))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
+            .env("GDPR_KEY", "0123456789abcdef".repeat(4));
+        let mut child = piped(&mut command);
         // A command that reads nothing may have ended by now.
         let _ = child.stdin.take().expect("it is piped").write_all(input.as_bytes());
         ran(child.wait_with_output().expect("it ends"))

@@ -2,11 +2,11 @@
 
 mod support;
 
-use std::{io::Write as _, process::Stdio};
+use std::io::Write as _;
 
 use dbopt_testkit::{Cluster, Database};
 use jiff::{Span, Zoned, civil::Date};
-use support::{Ran, command, dbopt, ran};
+use support::{Ran, command, dbopt, piped, ran};
 
 const SCHEMA: &str = "
     CREATE TABLE customer (id text PRIMARY KEY, email text UNIQUE);
@@ -36,17 +36,14 @@ impl<'a> Desk<'a> {
     /// `dbopt gdpr …` with `ann-4711` on standard input.
     fn run(&self, args: &[&str]) -> Ran {
         let policy = self.folder.path().join("gdpr.toml");
-        let mut child = command()
+        let mut command = command();
+        command
             .arg("gdpr")
             .args(args)
             .args(["-d", &self.target, "--policy"])
             .arg(policy)
-            .env("GDPR_KEY", "0123456789abcdef".repeat(4))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
+            .env("GDPR_KEY", "0123456789abcdef".repeat(4));
+        let mut child = piped(&mut command);
         // A command that asks for nobody may have ended by now.
         let _ = child.stdin.take().expect("it is piped").write_all(b"ann-4711\n");
         ran(child.wait_with_output().expect("it ends"))

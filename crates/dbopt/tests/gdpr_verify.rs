@@ -2,11 +2,11 @@
 
 mod support;
 
-use std::{io::Write as _, process::Stdio};
+use std::io::Write as _;
 
 use dbopt_testkit::{Cluster, Database};
 use serde_json::Value;
-use support::{Ran, command, dbopt, ran};
+use support::{Ran, command, dbopt, piped, ran};
 
 const SCHEMA: &str = "
     CREATE TABLE customer (id int PRIMARY KEY, email text UNIQUE);
@@ -38,8 +38,7 @@ impl Shop {
     fn verify(&self, args: &[&str], input: &str) -> Ran {
         let mut command = command();
         command.args(["gdpr", "verify", "-d", &self.target, "--policy"]).arg(self.folder.path().join("gdpr.toml"));
-        command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("the binary starts");
+        let mut child = piped(command.args(args));
         child.stdin.take().expect("it is piped").write_all(input.as_bytes()).expect("written");
         ran(child.wait_with_output().expect("it ends"))
     }

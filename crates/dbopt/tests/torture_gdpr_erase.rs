@@ -8,13 +8,13 @@ mod support;
 
 use std::{
     io::Write as _,
-    process::{Child, Stdio},
+    process::Child,
     time::{Duration, Instant},
 };
 
 use dbopt_testkit::{Cluster, Database, Random, network};
 use serde_json::{Value, json};
-use support::{Ran, command, dbopt, ran};
+use support::{Ran, command, dbopt, piped, ran};
 
 /// Twenty persons, of whom number 7 has most. No statement has a text by which a person could be found in the server's log.
 const SCHEMA: &str = "
@@ -190,16 +190,13 @@ impl<'a> Arena<'a> {
     }
 
     fn start(&self, target: &str, args: &[&str]) -> Child {
-        let mut child = command()
+        let mut command = command();
+        command
             .args(["gdpr", "erase", "-d", target, "--subject", "-", "--format", "json", "--policy"])
             .arg(self.folder.path().join("gdpr.toml"))
             .args(args)
-            .env("GDPR_KEY", "0123456789abcdef".repeat(4))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
+            .env("GDPR_KEY", "0123456789abcdef".repeat(4));
+        let mut child = piped(&mut command);
         child.stdin.take().expect("it is piped").write_all(format!("{PERSON}\n").as_bytes()).expect("written");
         child
     }

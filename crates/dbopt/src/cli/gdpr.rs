@@ -85,14 +85,21 @@ pub(crate) enum Gdpr {
     Status(GdprStatus),
 }
 
-/// A person in a database.
+/// A database and the policy that it is looked at by.
 #[derive(Args, Clone, Debug)]
-pub(crate) struct Person {
+pub(crate) struct Governed {
     #[command(flatten)]
     pub(crate) connection: Connection,
     /// Policy of kind `gdpr`
     #[arg(long, value_name = "FILE")]
     pub(crate) policy: PathBuf,
+}
+
+/// A person in a database.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Person {
+    #[command(flatten)]
+    pub(crate) under: Governed,
     /// The person's key, once for each of its columns; `-` reads them from standard input, a line each, so that they are in no list of
     /// processes
     #[arg(long, value_name = "KEY", required = true)]
@@ -153,10 +160,7 @@ impl From<Minimum> for Confidence {
 #[derive(Args, Clone, Debug)]
 pub(crate) struct GdprLint {
     #[command(flatten)]
-    pub(crate) connection: Connection,
-    /// Policy of kind `gdpr`
-    #[arg(long, value_name = "FILE")]
-    pub(crate) policy: PathBuf,
+    pub(crate) under: Governed,
     /// Look at a snapshot written by `dbopt snapshot` instead of a database
     #[arg(long, value_name = "FILE", conflicts_with_all = ["dbname", "ddl"])]
     pub(crate) snapshot: Option<String>,
@@ -201,10 +205,7 @@ pub(crate) struct GdprErase {
 #[derive(Args, Clone, Debug)]
 pub(crate) struct GdprReplay {
     #[command(flatten)]
-    pub(crate) connection: Connection,
-    /// Policy of kind `gdpr`
-    #[arg(long, value_name = "FILE")]
-    pub(crate) policy: PathBuf,
+    pub(crate) under: Governed,
     /// Copy of the audit record from before the restore, as `dbopt audit export` writes it
     #[arg(long, value_name = "FILE")]
     pub(crate) ledger: PathBuf,
@@ -224,10 +225,7 @@ pub(crate) struct GdprReplay {
 #[command(group = clap::ArgGroup::new("what").required(true))]
 pub(crate) struct GdprVerify {
     #[command(flatten)]
-    pub(crate) connection: Connection,
-    /// Policy of kind `gdpr`
-    #[arg(long, value_name = "FILE")]
-    pub(crate) policy: PathBuf,
+    pub(crate) under: Governed,
     /// Identifiers to search for, a line `name=value` each; `-` is standard input
     #[arg(long, value_name = "FILE", group = "what")]
     pub(crate) identifiers: Option<String>,
@@ -252,10 +250,7 @@ pub(crate) struct GdprVerify {
 #[derive(Args, Clone, Debug)]
 pub(crate) struct GdprResidue {
     #[command(flatten)]
-    pub(crate) connection: Connection,
-    /// Policy of kind `gdpr`
-    #[arg(long, value_name = "FILE")]
-    pub(crate) policy: PathBuf,
+    pub(crate) under: Governed,
     /// When the erasure was committed, such as 2026-11-01T12:00:00Z
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub(crate) since: Timestamp,

@@ -7,7 +7,7 @@ pub(crate) mod keys;
 
 use std::{
     path::PathBuf,
-    process::{Command, Output},
+    process::{Child, Command, Output, Stdio},
 };
 
 /// What a run of the binary gave.
@@ -43,6 +43,12 @@ pub(crate) fn command() -> Command {
 /// Runs the binary.
 pub(crate) fn dbopt(args: &[&str]) -> Ran {
     ran(command().args(args).output().expect("the binary starts"))
+}
+
+/// Starts a command whose input, output and messages are pipes.
+pub(crate) fn piped(command: &mut Command) -> Child {
+    let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().expect("the binary starts")
 }
 
 /// What an ended process gave.

@@ -1,19 +1,15 @@
 //! `dbopt gdpr record`
 
-use std::path::PathBuf;
-
 use clap::Args;
 
-use crate::cli::{Connection, ReportFormat};
+use super::Governed;
+use crate::cli::ReportFormat;
 
 /// `dbopt gdpr record`
 #[derive(Args, Clone, Debug)]
 pub(crate) struct GdprRecord {
     #[command(flatten)]
-    pub(crate) connection: Connection,
-    /// Policy of kind `gdpr`
-    #[arg(long, value_name = "FILE")]
-    pub(crate) policy: PathBuf,
+    pub(crate) under: Governed,
     /// See whether the policy speaks of all that a snapshot written by `dbopt snapshot` has
     #[arg(long, value_name = "FILE", conflicts_with_all = ["dbname", "ddl"])]
     pub(crate) snapshot: Option<String>,

@@ -1,13 +1,13 @@
 //! `dbopt gdpr request` and `dbopt gdpr status`
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 use dbopt_gdpr::request::{Outcome, Right};
 use jiff::civil::Date;
 
-use super::Person;
-use crate::cli::{Connection, ReportFormat};
+use super::{Governed, Person};
+use crate::cli::ReportFormat;
 
 /// `dbopt gdpr request`
 #[derive(Clone, Debug, Subcommand)]
@@ -35,10 +35,7 @@ pub(crate) enum GdprRequest {
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Requested {
     #[command(flatten)]
-    pub(crate) connection: Connection,
-    /// Policy of kind `gdpr`
-    #[arg(long, value_name = "FILE")]
-    pub(crate) policy: PathBuf,
+    pub(crate) under: Governed,
     /// Output format
     #[arg(long, value_enum, default_value_t = ReportFormat::Table, help_heading = "Output")]
     pub(crate) format: ReportFormat,

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use crate::cli::{Connection, ReportFormat, RunLog};
+use super::Governed;
+use crate::cli::{ReportFormat, RunLog};
 
 /// `dbopt gdpr retain`
 #[derive(Clone, Debug, Subcommand)]
@@ -27,10 +28,7 @@ pub(crate) enum GdprRetain {
 #[derive(Args, Clone, Debug)]
 pub(crate) struct RetainPlan {
     #[command(flatten)]
-    pub(crate) connection: Connection,
-    /// Policy of kind `gdpr`
-    #[arg(long, value_name = "FILE")]
-    pub(crate) policy: PathBuf,
+    pub(crate) under: Governed,
     /// Output format
     #[arg(long, value_enum, default_value_t = ReportFormat::Table, help_heading = "Output")]
     pub(crate) format: ReportFormat,
@@ -40,10 +38,7 @@ pub(crate) struct RetainPlan {
 #[derive(Args, Clone, Debug)]
 pub(crate) struct RetainRun {
     #[command(flatten)]
-    pub(crate) connection: Connection,
-    /// Policy of kind `gdpr`
-    #[arg(long, value_name = "FILE")]
-    pub(crate) policy: PathBuf,
+    pub(crate) under: Governed,
     /// Begin nothing while this file exists
     #[arg(long, value_name = "FILE", help_heading = "Care")]
     pub(crate) stop_file: Option<PathBuf>,

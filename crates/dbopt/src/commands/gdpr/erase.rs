@@ -22,7 +22,7 @@ pub(super) const KEYS: u32 = 7;
 
 /// Erases a person.
 pub(super) fn run(context: &Context, args: &GdprErase) -> Result<Exit, Failure> {
-    let policy: GdprPolicy = load::policy(context, &args.person.policy, true)?;
+    let policy: GdprPolicy = load::policy(context, &args.person.under.policy, true)?;
     let pseudonyms = pseudonymizer(&policy)?;
     let subject = subject(&policy, args.person.rule.as_deref())?;
     let is_piped = args.person.subject == ["-"];
@@ -77,17 +77,17 @@ fn keys(args: &GdprErase, key: &[String]) -> Result<Vec<PersonKey>, Failure> {
 
 async fn open(context: &Context, args: &GdprErase) -> Result<Session, Failure> {
     let profile = SessionProfile { read_only: args.dry_run, ..re_encrypt::counting() };
-    let session = connect::open_noticing_cuts(context, &args.person.connection, &profile).await?;
+    let session = connect::open_noticing_cuts(context, &args.person.under.connection, &profile).await?;
     if session.in_recovery() && !args.dry_run {
         return Err(
             Failure::usage("the server is a standby, where nothing can be changed").hint("connect to the primary")
         );
     }
     if !args.dry_run {
-        migrate::require(&session, AUDIT, &args.person.connection).await?;
+        migrate::require(&session, AUDIT, &args.person.under.connection).await?;
     }
     if !args.destroy_key.is_empty() {
-        migrate::require(&session, KEYS, &args.person.connection).await?;
+        migrate::require(&session, KEYS, &args.person.under.connection).await?;
     }
     Ok(session)
 }

@@ -34,7 +34,7 @@ const KEYS: u32 = 7;
 
 /// Writes everything of a person to a package.
 pub(super) fn run(context: &Context, args: &GdprExport) -> Result<Exit, Failure> {
-    let policy: GdprPolicy = load::policy(context, &args.person.policy, true)?;
+    let policy: GdprPolicy = load::policy(context, &args.person.under.policy, true)?;
     let pseudonyms = pseudonymizer(&policy)?;
     let rule = subject(&policy, args.person.rule.as_deref())?;
     let key = super::key(&args.person.subject)?;
@@ -52,9 +52,9 @@ pub(super) fn run(context: &Context, args: &GdprExport) -> Result<Exit, Failure>
     };
     let (manifest, who) = connect::block_on(async {
         let mut session =
-            connect::open_noticing_cuts(context, &args.person.connection, &re_encrypt::counting()).await?;
+            connect::open_noticing_cuts(context, &args.person.under.connection, &re_encrypt::counting()).await?;
         if args.audit.is_none() {
-            migrate::require(&session, MIGRATION, &args.person.connection).await?;
+            migrate::require(&session, MIGRATION, &args.person.under.connection).await?;
         }
         let (catalog, _) = catalogue::live(context, &session, &[]).await?;
         let graph = Graph::new(catalog, &policy);
@@ -71,7 +71,7 @@ pub(super) fn run(context: &Context, args: &GdprExport) -> Result<Exit, Failure>
         let who = dbopt_gdpr::pseudonym(&pseudonyms, &person);
         let has_persons = opener.as_ref().is_some_and(Columns::has_persons);
         if has_persons {
-            migrate::require(&session, KEYS, &args.person.connection).await?;
+            migrate::require(&session, KEYS, &args.person.under.connection).await?;
         }
         let transaction = session.read_only().await.map_err(connect::failure)?;
         if let Some(opener) = opener.as_mut().filter(|_| has_persons) {
@@ -236,7 +236,7 @@ async fn record(
         ("sealed".to_owned(), json!(sealing(args))),
     ]);
     let entry = |actor: &str| Ok(Entry::new(actor, "gdpr.export", &details)?.about(who));
-    audit::record(context, args.audit.as_deref(), &args.person.connection, entry).await.map(drop)
+    audit::record(context, args.audit.as_deref(), &args.person.under.connection, entry).await.map(drop)
 }
 
 /// The failure of an export. It names nobody.

@@ -16,8 +16,8 @@ use crate::{
 
 /// Says what the policy does not speak of.
 pub(super) fn run(context: &Context, args: &GdprLint) -> Result<Exit, Failure> {
-    let policy: GdprPolicy = load::policy(context, &args.policy, false)?;
-    let from = (&args.connection, args.snapshot.as_deref(), args.ddl.as_deref());
+    let policy: GdprPolicy = load::policy(context, &args.under.policy, false)?;
+    let from = (&args.under.connection, args.snapshot.as_deref(), args.ddl.as_deref());
     let (catalog, unread) = read(context, from)?;
     context.stderr.findings(&unread);
     let graph = Graph::new(catalog, &policy);

@@ -16,12 +16,12 @@ use crate::{
 
 /// Says what erasing a person would do.
 pub(super) fn run(context: &Context, args: &GdprPlan) -> Result<Exit, Failure> {
-    let policy: GdprPolicy = load::policy(context, &args.person.policy, true)?;
+    let policy: GdprPolicy = load::policy(context, &args.person.under.policy, true)?;
     let pseudonyms = pseudonymizer(&policy)?;
     let subject = subject(&policy, args.person.rule.as_deref())?;
     let key = key(&args.person.subject)?;
     let view = connect::block_on(async {
-        let mut session = connect::open_as(context, &args.person.connection, &re_encrypt::counting()).await?;
+        let mut session = connect::open_as(context, &args.person.under.connection, &re_encrypt::counting()).await?;
         let (catalog, _) = catalogue::live(context, &session, &[]).await?;
         let graph = Graph::new(catalog, &policy);
         let transaction = session.read_only().await.map_err(connect::failure)?;

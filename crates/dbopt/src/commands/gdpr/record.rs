@@ -16,10 +16,10 @@ use crate::{
 
 /// Makes the record of processing activities.
 pub(super) fn run(context: &Context, args: &GdprRecord) -> Result<Exit, Failure> {
-    let policy: GdprPolicy = load::policy(context, &args.policy, false)?;
+    let policy: GdprPolicy = load::policy(context, &args.under.policy, false)?;
     let record = processing::record(&policy);
-    let from = (&args.connection, args.snapshot.as_deref(), args.ddl.as_deref());
-    let uncovered = if args.connection.is_given() || args.snapshot.is_some() || args.ddl.is_some() {
+    let from = (&args.under.connection, args.snapshot.as_deref(), args.ddl.as_deref());
+    let uncovered = if args.under.connection.is_given() || args.snapshot.is_some() || args.ddl.is_some() {
         let (catalog, unread) = lint::read(context, from)?;
         context.stderr.findings(&unread);
         let findings = unread.into_iter().chain(Graph::new(catalog, &policy).uncovered(&policy));

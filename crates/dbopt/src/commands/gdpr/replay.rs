@@ -26,7 +26,7 @@ use crate::{
 
 /// Erases persons again.
 pub(super) fn run(context: &Context, args: &GdprReplay) -> Result<Exit, Failure> {
-    let policy: GdprPolicy = load::policy(context, &args.policy, true)?;
+    let policy: GdprPolicy = load::policy(context, &args.under.policy, true)?;
     let pseudonyms = pseudonymizer(&policy)?;
     if args.since > Timestamp::now() {
         return Err(Failure::usage("`--since` is yet to come").hint("it is the time of the backup that was restored"));
@@ -147,12 +147,12 @@ async fn keys_again(
 
 async fn open(context: &Context, args: &GdprReplay, wanted: &Recorded) -> Result<Session, Failure> {
     let profile = SessionProfile { read_only: !args.yes, ..re_encrypt::counting() };
-    let session = connect::open_noticing_cuts(context, &args.connection, &profile).await?;
+    let session = connect::open_noticing_cuts(context, &args.under.connection, &profile).await?;
     if args.yes {
-        migrate::require(&session, AUDIT, &args.connection).await?;
+        migrate::require(&session, AUDIT, &args.under.connection).await?;
     }
     if !wanted.keys.is_empty() {
-        migrate::require(&session, KEYS, &args.connection).await?;
+        migrate::require(&session, KEYS, &args.under.connection).await?;
     }
     Ok(session)
 }

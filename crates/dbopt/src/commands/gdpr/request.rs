@@ -43,7 +43,7 @@ pub(super) fn run(context: &Context, command: &GdprRequest) -> Result<Exit, Fail
 }
 
 fn open(context: &Context, args: &RequestOpen, now: Timestamp) -> Result<Exit, Failure> {
-    let policy: GdprPolicy = load::policy(context, &args.person.policy, true)?;
+    let policy: GdprPolicy = load::policy(context, &args.person.under.policy, true)?;
     let pseudonyms = pseudonymizer(&policy)?;
     let rule = subject(&policy, args.person.rule.as_deref())?;
     let key = key(&args.person.subject)?;
@@ -55,7 +55,7 @@ fn open(context: &Context, args: &RequestOpen, now: Timestamp) -> Result<Exit, F
     let key = key.into_iter().map(String::into_boxed_str).collect();
     let person = dbopt_gdpr::pseudonym(&pseudonyms, &Subject { rule: rule.name.clone(), table: NodeId(0), key });
     let asked = Asked { subject: &person, rule: &rule.name, right: args.kind.into(), received: args.received };
-    recorded(context, (&args.person.connection, args.format), &policy, now, async |session| {
+    recorded(context, (&args.person.under.connection, args.format), &policy, now, async |session| {
         request::open(session.client_mut(), &policy.requests, &asked, now).await
     })
 }
@@ -66,8 +66,8 @@ fn change(
     now: Timestamp,
     work: impl AsyncFnOnce(&mut Session, &GdprPolicy) -> Result<Request, RequestError>,
 ) -> Result<Exit, Failure> {
-    let policy: GdprPolicy = load::policy(context, &of.policy, false)?;
-    recorded(context, (&of.connection, of.format), &policy, now, async |session| work(session, &policy).await)
+    let policy: GdprPolicy = load::policy(context, &of.under.policy, false)?;
+    recorded(context, (&of.under.connection, of.format), &policy, now, async |session| work(session, &policy).await)
 }
 
 /// Opens a session that may append to the audit record, works with it, and prints what the request is then.

@@ -49,13 +49,13 @@ pub(super) fn run(context: &Context, command: &GdprRetain) -> Result<Exit, Failu
 }
 
 fn plan(context: &Context, args: &RetainPlan) -> Result<Exit, Failure> {
-    let policy = rules(context, &args.connection, &args.policy)?;
+    let policy = rules(context, &args.under.connection, &args.under.policy)?;
     let plan = connect::block_on(async {
-        let mut session = gather::open(context, &args.connection).await?;
+        let mut session = gather::open(context, &args.under.connection).await?;
         let read = gather::Gathered::read(&mut session, &policy, plan_retention);
         let mut gathered = connect::or_interrupted(context, read).await?.map_err(gather::failure)?;
         let foreseen = connect::or_interrupted(context, gathered.foreseen(&session, &policy)).await?;
-        let plan = foreseen.map_err(|error| runner::failure(error, &args.connection))?;
+        let plan = foreseen.map_err(|error| runner::failure(error, &args.under.connection))?;
         session.close().await;
         Ok(plan)
     })?;
@@ -66,11 +66,11 @@ fn plan(context: &Context, args: &RetainPlan) -> Result<Exit, Failure> {
 }
 
 fn delete(context: &Context, args: &RetainRun) -> Result<Exit, Failure> {
-    let policy = rules(context, &args.connection, &args.policy)?;
+    let policy = rules(context, &args.under.connection, &args.under.policy)?;
     let mut log = Log::new(context);
     let job = Job {
         command: "gdpr-retain",
-        target: &args.connection,
+        target: &args.under.connection,
         policy: &policy,
         planner: plan_retention,
         saved: None,

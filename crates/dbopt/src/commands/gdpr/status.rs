@@ -18,11 +18,11 @@ use crate::{
 
 /// Says which requests are due.
 pub(super) fn run(context: &Context, args: &GdprStatus) -> Result<Exit, Failure> {
-    let policy: GdprPolicy = load::policy(context, &args.of.policy, false)?;
+    let policy: GdprPolicy = load::policy(context, &args.of.under.policy, false)?;
     let (requests, strange) = connect::block_on(async {
         let profile = SessionProfile { search_path: Some(Vec::new()), ..SessionProfile::reading() };
-        let mut session = connect::open_as(context, &args.of.connection, &profile).await?;
-        migrate::require(&session, AUDIT, &args.of.connection).await?;
+        let mut session = connect::open_as(context, &args.of.under.connection, &profile).await?;
+        migrate::require(&session, AUDIT, &args.of.under.connection).await?;
         let transaction = session.read_only().await.map_err(connect::failure)?;
         let reading = request::requests(&transaction, &policy.requests, args.all);
         let read = connect::or_interrupted(context, reading).await?.map_err(failure)?;

@@ -22,13 +22,13 @@ use crate::{
 
 /// Searches a database for a person's identifiers.
 pub(super) fn run(context: &Context, args: &GdprVerify) -> Result<Exit, Failure> {
-    let policy: GdprPolicy = load::policy(context, &args.policy, false)?;
+    let policy: GdprPolicy = load::policy(context, &args.under.policy, false)?;
     let given = match &args.identifiers {
         Some(file) => read(file, &policy, args.rule.as_deref())?,
         None => Vec::new(),
     };
     let report = connect::block_on(async {
-        let mut session = connect::open_noticing_cuts(context, &args.connection, &re_encrypt::counting()).await?;
+        let mut session = connect::open_noticing_cuts(context, &args.under.connection, &re_encrypt::counting()).await?;
         let wanted = if args.subject.is_empty() {
             given
         } else {
@@ -52,7 +52,7 @@ pub(super) fn run(context: &Context, args: &GdprVerify) -> Result<Exit, Failure>
         let options = ScanOptions { keys: if args.keys { MOST_KEYS } else { 0 } };
         let mut more = Vec::new();
         for _ in 1..args.jobs.get() {
-            more.push(connect::open_noticing_cuts(context, &args.connection, &re_encrypt::counting()).await?);
+            more.push(connect::open_noticing_cuts(context, &args.under.connection, &re_encrypt::counting()).await?);
         }
         let clients = more.iter_mut().map(dbopt_pg::Session::client_mut).collect();
         let searching = scan(session.client_mut(), clients, &policy, &search, options);
